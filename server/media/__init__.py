@@ -1,0 +1,1 @@
+"""The media plane: packets in, packets out. It knows nothing of people, HTTP or SQL."""

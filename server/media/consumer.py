@@ -1,0 +1,118 @@
+"""A slot: one m-section of a receiver, with a fixed SSRC, in which one producer at a time is heard.
+
+Sequence numbers and timestamps of a slot go on without a jump when its producer changes; that is all arithmetic done at the
+change. The packet path only adds the two offsets of a `FanOut`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from .speaking import CLOCK_RATE
+
+if TYPE_CHECKING:
+    from .producer import Producer
+
+__all__ = ["Consumer", "Destination", "FanOut"]
+
+SWITCH_GAP_TICKS: Final = 960
+"""A new voice begins at least one packet (20 ms) after the old one, so that timestamps never go back."""
+
+
+class Destination(NamedTuple):
+    """Where a receiver is and how its packets are protected. `context` is libsrtp's; `pointer` the address of a kernel
+    sockaddr."""
+
+    context: Any
+    pointer: int
+
+
+class FanOut(NamedTuple):
+    """What the packet path needs for one receiver of one producer."""
+
+    context: Any
+    payload_type: int
+    sequence_offset: int
+    timestamp_offset: int
+    ssrc: int
+    pointer: int
+
+
+class Consumer:
+    """One slot of one receiver. `producer` is None while the slot is free; `first_sequence` is the producer's first number
+    heard here."""
+
+    __slots__ = (
+        "_next_sequence",
+        "_next_timestamp",
+        "_released_at",
+        "_sequence_offset",
+        "_timestamp_offset",
+        "assigned_at",
+        "first_sequence",
+        "is_on",
+        "mid",
+        "payload_type",
+        "producer",
+        "ssrc",
+    )
+
+    def __init__(self, mid: str, ssrc: int, payload_type: int, *, first_sequence: int, first_timestamp: int, now: float) -> None:
+        self.mid = mid
+        self.ssrc = ssrc
+        self.payload_type = payload_type
+        self.producer: Producer | None = None
+        self.is_on = False
+        self.assigned_at = now
+        self.first_sequence = 0
+        self._sequence_offset = 0
+        self._timestamp_offset = 0
+        self._next_sequence = first_sequence
+        self._next_timestamp = first_timestamp
+        self._released_at = now
+
+    def assign(self, producer: Producer, now: float) -> None:
+        """Give the slot to `producer`. Nothing is heard yet: see `switch_on`."""
+        self.release(now)
+        self.producer = producer
+        self.assigned_at = now
+        producer.consumers.add(self)
+
+    def switch_on(self, destination: Destination, now: float) -> None:
+        """From the producer's next packet on, forward to `destination`; numbers follow on what this slot has sent before."""
+        producer = self.producer
+        if producer is None:
+            return
+        if not self.is_on:
+            self.is_on = True
+            self.first_sequence = producer.last_sequence + 1
+            self._sequence_offset = self._next_sequence - self.first_sequence
+            elapsed = int((now - self._released_at) * CLOCK_RATE)
+            self._timestamp_offset = self._next_timestamp + elapsed - producer.timestamp_at(now)
+        producer.fan_out[self] = FanOut(
+            destination.context,
+            self.payload_type,
+            self._sequence_offset & 0xFFFF,
+            self._timestamp_offset & 0xFFFFFFFF,
+            self.ssrc,
+            destination.pointer,
+        )
+
+    def switch_off(self, now: float) -> None:
+        """Stop forwarding, keep the producer: the receiver's connection is gone for now."""
+        producer = self.producer
+        if producer is None or not self.is_on:
+            return
+        self.is_on = False
+        producer.fan_out.pop(self, None)
+        if producer.last_sequence >= self.first_sequence:
+            self._next_sequence = producer.last_sequence + 1 + self._sequence_offset
+        self._next_timestamp = producer.timestamp_at(now) + self._timestamp_offset + SWITCH_GAP_TICKS
+        self._released_at = now
+
+    def release(self, now: float) -> None:
+        """Free the slot."""
+        self.switch_off(now)
+        if self.producer is not None:
+            self.producer.consumers.discard(self)
+            self.producer = None
