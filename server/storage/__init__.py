@@ -1,0 +1,1 @@
+"""Rows: the SQLite database behind the voice layer's ports."""

@@ -1,0 +1,223 @@
+"""What the voice layer needs of others, and what it takes and gives: the emitter owns the interface.
+
+Nothing here knows a socket, SQL, HTTP or aiortc.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from server.voice.events import VoiceEvent
+from server.voice.participant import EndReason, Participant, Role
+
+__all__ = [
+    "EventSink",
+    "JoinCommand",
+    "JoinResult",
+    "MediaPort",
+    "NewSession",
+    "RoomView",
+    "SessionMark",
+    "SessionStore",
+    "SessionSummary",
+    "SlotLike",
+    "StoreBusy",
+    "StoreError",
+    "StoredSession",
+    "VoiceSettings",
+]
+
+
+class VoiceSettings(Protocol):
+    """The settings that this layer reads; `server.config.Settings` has them."""
+
+    @property
+    def max_participants(self) -> int: ...
+    @property
+    def join_timeout_seconds(self) -> float: ...
+    @property
+    def presence_timeout_seconds(self) -> float: ...
+
+
+# --- use cases in and out -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class JoinCommand:
+    """A join whose caller was authenticated and whose fields were validated at the edge."""
+
+    room_id: str
+    user_id: str
+    username: str
+    world: str
+    avatar_emoji: str | None = None
+    role: Role = Role.USER
+
+
+@dataclass(frozen=True, slots=True)
+class JoinResult:
+    """`participants` are all with an open session in the room, the joiner included, in the order of joining."""
+
+    participant: Participant
+    participants: tuple[Participant, ...]
+    max_participants: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSummary:
+    """A stay that is over. `left_at` is `joined_at` plus `duration_ms`, exactly; `speaking_ms` is at most `duration_ms`."""
+
+    session_id: str
+    room_id: str
+    user_id: str
+    world: str
+    joined_at: datetime
+    left_at: datetime
+    duration_ms: int
+    speaking_ms: int
+    reason: EndReason
+
+
+@dataclass(frozen=True, slots=True)
+class RoomView:
+    """A room with people in it. `first_joined_at` is when it last stopped being empty."""
+
+    room_id: str
+    participant_count: int
+    max_participants: int
+    is_full: bool
+    first_joined_at: datetime
+
+
+# --- media ----------------------------------------------------------------------------------------------------------
+
+
+class SlotLike(Protocol):
+    """Who is heard in one m-section of a receiver; `session_id` is None where it is free."""
+
+    @property
+    def mid(self) -> str: ...
+    @property
+    def session_id(self) -> str | None: ...
+
+
+class MediaPort(Protocol):
+    """The media engine, as far as people are concerned."""
+
+    def open(self, room_id: str, session_id: str) -> None:
+        """Make room for a session; may raise, and the join is then undone."""
+        ...
+
+    async def negotiate(self, session_id: str, offer_sdp: str) -> str:
+        """The answer SDP. Raises a `ValueError` for an offer that cannot be answered, `KeyError` for an unknown session."""
+        ...
+
+    def set_muted(self, session_id: str, muted: bool) -> None:
+        """Drop what this session sends, at the door."""
+        ...
+
+    def speaking_ms(self, session_id: str) -> int:
+        """Speaking time so far."""
+        ...
+
+    def last_seen(self, session_id: str) -> float | None:
+        """`loop.time()` of the last authenticated packet or consent check; None before the first."""
+        ...
+
+    def close_session(self, session_id: str) -> int:
+        """End it (idempotent); the final speaking time in ms."""
+        ...
+
+
+# --- storage --------------------------------------------------------------------------------------------------------
+
+
+class StoreError(Exception):
+    """The store could not do it now; the same call may succeed later."""
+
+
+class StoreBusy(StoreError):
+    """Too much is waiting to be written already."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """A session to open. `joined_at` is aware, UTC, whole milliseconds."""
+
+    session_id: str
+    room_id: str
+    user_id: str
+    username: str
+    world: str
+    avatar_emoji: str | None
+    role: Role
+    joined_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMark:
+    """How far an open session has come: what is left of it should the process die now."""
+
+    session_id: str
+    last_seen: datetime
+    speaking_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """A session as the store has it. `left_at`, `duration_ms` and `reason` are None while it is open."""
+
+    session_id: str
+    room_id: str
+    user_id: str
+    username: str
+    world: str
+    avatar_emoji: str | None
+    role: Role
+    joined_at: datetime
+    last_seen: datetime
+    left_at: datetime | None
+    duration_ms: int | None
+    speaking_ms: int
+    reason: EndReason | None
+
+
+class SessionStore(Protocol):
+    """Where sessions are kept. Every call may raise `StoreError`; writes happen in the order of the calls."""
+
+    async def open_session(self, new: NewSession, max_participants: int) -> None:
+        """Check and write in one step, in this order: ban, the room's world, duplicate, capacity.
+
+        Raises `Banned`, `InvalidRequest` (field `world`), `AlreadyInRoom`, `RoomFull`; nothing is written then.
+        """
+        ...
+
+    async def close_sessions(self, summaries: Sequence[SessionSummary]) -> None:
+        """Close their rows. One that is closed already stays as it is, so that a retry does no harm."""
+        ...
+
+    async def touch(self, marks: Sequence[SessionMark]) -> None:
+        """Note how far open sessions have come; closed ones are left alone."""
+        ...
+
+    async def find_session(self, session_id: str) -> StoredSession | None: ...
+
+    async def recover_open_sessions(self) -> tuple[SessionSummary, ...]:
+        """Close what a crash left open, at the last sign of life (`EndReason.CRASH_RECOVERY`)."""
+        ...
+
+    async def ping(self) -> None:
+        """Raises `StoreError` where the store does not answer."""
+        ...
+
+
+# --- listeners ------------------------------------------------------------------------------------------------------
+
+
+class EventSink(Protocol):
+    """Whoever wants to know. Called in the event loop; must not block, and cannot disturb by raising."""
+
+    def emit(self, event: VoiceEvent) -> None: ...
