@@ -19,7 +19,7 @@ run: $(PYTHON_READY) $(NODE_READY) ## set everything up and start the server; AR
 	@exec $(PY) -m server serve $(ARGS)
 
 test: $(DEVELOPMENT_READY) $(NODE_READY) browsers types-js ## run all tests; ARGS go to pytest, "tests/web -x" for instance
-	@$(RUN) node --test $$(find tests/js -name '*.test.*js' | sort)
+	@$(RUN) node --test --test-reporter=spec $$(find tests/js -name '*.test.*js' | sort)
 	@$(PY) -m pytest $(ARGS)
 
 lint: $(DEVELOPMENT_READY) types-js ## check style and types without changing anything

@@ -34,6 +34,7 @@ apt() {
 }
 
 install_packages() {
+    apt --version >/dev/null || return 1
     say "installing $* with apt-get"
     apt update && apt install --yes --no-install-recommends "$@"
 }
