@@ -1,0 +1,1 @@
+"""HTTP: thin. Requests become commands, results and errors become answers."""
