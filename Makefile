@@ -16,7 +16,7 @@ help: ## print this
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
 
 run: $(PYTHON_READY) $(NODE_READY) ## set everything up and start the server; ARGS="--port 9000" for instance
-	@exec $(PY) -m server serve $(ARGS)
+	@exec $(PY) -m server serve --print-token true $(ARGS)
 
 test: $(DEVELOPMENT_READY) $(NODE_READY) browsers types-js ## run all tests; ARGS go to pytest, "tests/web -x" for instance
 	@$(RUN) node --test --test-reporter=spec $$(find tests/js -name '*.test.*js' | sort)

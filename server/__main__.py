@@ -156,13 +156,13 @@ async def _run(provided: secrets.Provided, listening: Sequence[socket.socket]) -
 
 
 def _greeting(provided: secrets.Provided, listening: socket.socket) -> str:
-    """What the operator reads first. A token goes to a terminal only, as everything else may be kept by somebody."""
+    """What the operator reads first. A token goes to a terminal only, as everything else may be kept, unless it is asked for."""
     host, port = listening.getsockname()[:2]
     page = f"http://{_in_url('localhost' if host in {'0.0.0.0', '::'} else host)}:{port}/"  # noqa: S104 - compared, not bound
     kept = provided.settings.data_dir / secrets.FILE_NAME
     if provided.generated_api_token is None:
         how_to_get_in = "as set in VOICE_API_TOKENS"
-    elif sys.stdout.isatty():
+    elif provided.settings.print_token or sys.stdout.isatty():
         how_to_get_in = provided.generated_api_token
     else:
         how_to_get_in = f"api_token in {kept}"

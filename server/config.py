@@ -50,6 +50,7 @@ class Settings:
     default_language: str = "de"
     rate_limits: str = "off"
     ice_servers: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    print_token: bool = False
     log_level: str = "info"
     join_timeout_seconds: float = 20.0
     presence_timeout_seconds: float = 8.0
@@ -163,6 +164,11 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         derived="none",
         example='[{"urls": "turn:turn.example:3478", "username": "…", "credential": "…"}]',
         secret=True,
+    ),
+    Setting(
+        "print_token",
+        kinds.SWITCH,
+        "Whether the admin token that was made here is printed at start even where nobody sits at a terminal; make run does.",
     ),
     Setting("log_level", kinds.choice("debug", "info", "warning", "error"), "From which weight on log lines are written."),
     Setting(

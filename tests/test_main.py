@@ -161,6 +161,8 @@ class TestGreeting:
             shown = program._greeting(provided, listening)
             monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
             hidden = program._greeting(provided, listening)
+            asked_for = secrets.Provided(Settings(print_token=True), generated_api_token=TOKEN)
+            assert program._greeting(asked_for, listening) == shown
         assert shown.splitlines()[1:] == [f"  Rooms: {address}", f"  Admin: {address}admin", f"  Token: {TOKEN}"]
         assert TOKEN not in hidden
         assert str(Path("data") / secrets.FILE_NAME) in hidden
