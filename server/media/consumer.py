@@ -43,9 +43,10 @@ class Consumer:
     heard here."""
 
     __slots__ = (
+        "_anchor_at",
+        "_anchor_timestamp",
+        "_last_timestamp",
         "_next_sequence",
-        "_next_timestamp",
-        "_released_at",
         "_sequence_offset",
         "_timestamp_offset",
         "assigned_at",
@@ -68,27 +69,36 @@ class Consumer:
         self._sequence_offset = 0
         self._timestamp_offset = 0
         self._next_sequence = first_sequence
-        self._next_timestamp = first_timestamp
-        self._released_at = now
+        self._last_timestamp: int | None = None
+        self._anchor_at = now
+        self._anchor_timestamp = first_timestamp
 
     def assign(self, producer: Producer, now: float) -> None:
         """Give the slot to `producer`. Nothing is heard yet: see `switch_on`."""
-        self.release(now)
+        self.release()
         self.producer = producer
         self.assigned_at = now
-        producer.consumers.add(self)
 
-    def switch_on(self, destination: Destination, now: float) -> None:
-        """From the producer's next packet on, forward to `destination`; numbers follow on what this slot has sent before."""
+    def switch_on(self, destination: Destination, now: float, *, from_history: bool = False) -> None:
+        """Forward to `destination`: from the producer's next packet on, or from the oldest one of its history.
+
+        Numbers follow on what this slot has sent before. Its timestamps follow the clock, so that a pause between two voices is
+        a pause, but never go back: where there was none, a history shifts them by its length.
+        """
         producer = self.producer
         if producer is None:
             return
         if not self.is_on:
             self.is_on = True
-            self.first_sequence = producer.last_sequence + 1
+            if from_history and producer.history:
+                self.first_sequence, first_timestamp = producer.history[0][:2]
+            else:
+                self.first_sequence, first_timestamp = producer.last_sequence + 1, producer.timestamp_at(now)
             self._sequence_offset = self._next_sequence - self.first_sequence
-            elapsed = int((now - self._released_at) * CLOCK_RATE)
-            self._timestamp_offset = self._next_timestamp + elapsed - producer.timestamp_at(now)
+            offset = self._anchor_timestamp + int((now - self._anchor_at) * CLOCK_RATE) - producer.timestamp_at(now)
+            if self._last_timestamp is not None:
+                offset = max(offset, self._last_timestamp + SWITCH_GAP_TICKS - first_timestamp)
+            self._timestamp_offset = offset
         producer.fan_out[self] = FanOut(
             destination.context,
             self.payload_type,
@@ -98,7 +108,7 @@ class Consumer:
             destination.pointer,
         )
 
-    def switch_off(self, now: float) -> None:
+    def switch_off(self) -> None:
         """Stop forwarding, keep the producer: the receiver's connection is gone for now."""
         producer = self.producer
         if producer is None or not self.is_on:
@@ -107,12 +117,9 @@ class Consumer:
         producer.fan_out.pop(self, None)
         if producer.last_sequence >= self.first_sequence:
             self._next_sequence = producer.last_sequence + 1 + self._sequence_offset
-        self._next_timestamp = producer.timestamp_at(now) + self._timestamp_offset + SWITCH_GAP_TICKS
-        self._released_at = now
+            self._last_timestamp = producer.last_timestamp + self._timestamp_offset
 
-    def release(self, now: float) -> None:
+    def release(self) -> None:
         """Free the slot."""
-        self.switch_off(now)
-        if self.producer is not None:
-            self.producer.consumers.discard(self)
-            self.producer = None
+        self.switch_off()
+        self.producer = None

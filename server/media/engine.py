@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 from server.config import Settings
 
 from .addresses import announced_addresses
+from .consumer import Consumer
 from .dtls_srtp import Certificate
 from .ice import candidate_lines, parse_binding_request
 from .packet_path import PacketPath
@@ -23,7 +24,7 @@ from .router import Endpoint
 from .rtcp import is_rtcp
 from .sdp import OfferError, parse_offer
 from .session import MediaSession, RoomDirectory
-from .speaking import SpeakingRules, display_level
+from .speaking import SILENT_LEVEL, SpeakingRules, display_level
 from .transport import Transport, TransportState
 from .udp import RX_BATCH, RX_STRIDE, AddressKey, SocketAddress, UdpSocket, open_udp_socket
 
@@ -84,7 +85,7 @@ class MediaEngine:
         self._sessions: dict[str, MediaSession] = {}
         self._by_ufrag: dict[str, Transport] = {}
         self._by_address: dict[AddressKey, Transport] = {}
-        self._rooms = RoomDirectory(self._announce, self._defer, self._now)
+        self._rooms = RoomDirectory(self)
         self._speaking: dict[Producer, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._ticks = 0
@@ -141,13 +142,14 @@ class MediaEngine:
             "transports": sum(s.transport is not None for s in self._sessions.values()),
             "packets_in": counters.packets_in,
             "packets_out": counters.packets_out,
+            "suppressed": counters.suppressed,
             "dropped": counters.dropped,
             "malformed": counters.malformed,
             "unauthenticated": counters.unauthenticated,
             "send_failures": udp.send_failures,
         }
 
-    def _now(self) -> float:
+    def now(self) -> float:
         return self._loop.time() if self._loop is not None else 0.0
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None], name: str) -> None:
@@ -193,7 +195,7 @@ class MediaEngine:
             self._unregister(transport)
             transport.restart_ice(offer.ufrag)
         self._register(transport)
-        session.apply_offer(offer, self._settings.slots, self._rules, self._now(), new_connection=new_connection)
+        session.apply_offer(offer, self._settings.slots, self._rules, self.now(), new_connection=new_connection)
         if transport.state is TransportState.CONNECTED:
             self._rooms.router(session.room_id).add_slots(session.endpoint)
         return session.answer(
@@ -310,7 +312,7 @@ class MediaEngine:
                 return
 
     def _handle_batch(self, udp: UdpSocket, path: PacketPath, count: int) -> None:
-        now = self._now()
+        now = self.now()
         rx, lengths = udp.rx, udp.rx_lengths
         position, step = udp.rx_length_offset, udp.rx_length_step
         for index in range(count):
@@ -363,19 +365,23 @@ class MediaEngine:
     # who speaks (SpeakingListener)
 
     def speaking_started(self, producer: Producer) -> None:
-        producer.spoke_at = self._now()
+        producer.spoke_at = self.now()
         self._speaking[producer] = None
         if self._tick_handle is None:
             self._tick_handle = asyncio.get_running_loop().call_later(TICK_SECONDS, self._tick)
         session = self._sessions.get(producer.session_id)
         if session is not None:
+            producer.loudness_db = SILENT_LEVEL - producer.detector.peak_dbov
             self._listener.media_speaking(producer.session_id, True, display_level(producer.detector.peak_dbov))
             self._rooms.router(session.room_id).started_speaking(producer)
 
     def speaking_stopped(self, producer: Producer) -> None:
-        producer.spoke_at = self._now()
+        producer.spoke_at = self.now()
         self._speaking.pop(producer, None)
         self._listener.media_speaking(producer.session_id, False, 0.0)
+        session = self._sessions.get(producer.session_id)
+        if session is not None:
+            self._rooms.router(session.room_id).rebalance()
 
     def _silence(self, producer: Producer) -> None:
         if producer.detector.stop() is not None:
@@ -390,16 +396,26 @@ class MediaEngine:
                 self.speaking_stopped(producer)
         self._ticks += 1
         if self._ticks % LEVEL_EVERY_TICKS == 0 and self._speaking:
-            self._listener.media_levels({p.session_id: display_level(p.detector.take_peak()) for p in self._speaking})
+            self._report_levels()
         self._tick_handle = loop.call_later(TICK_SECONDS, self._tick) if self._speaking else None
 
-    # slots
+    def _report_levels(self) -> None:
+        self._listener.media_levels({p.session_id: display_level(p.report_level()) for p in self._speaking})
+        rooms = {self._sessions[p.session_id].room_id for p in self._speaking if p.session_id in self._sessions}
+        for room_id in rooms:
+            self._rooms.router(room_id).rebalance()
 
-    def _announce(self, endpoint: Endpoint) -> None:
+    # what routers ask for (RouterHost)
+
+    def announce(self, endpoint: Endpoint) -> None:
         slots = [
             SlotView(mid, slot.producer.session_id if slot.producer is not None else None) for mid, slot in endpoint.slots.items()
         ]
         self._listener.media_slots(endpoint.session_id, slots)
 
-    def _defer(self, function: Callable[[], None]) -> None:
+    def after_announcement(self, function: Callable[[], None]) -> None:
         asyncio.get_running_loop().call_later(SLOT_ANNOUNCE_LEAD_SECONDS, function)
+
+    def replay(self, slot: Consumer) -> None:
+        if self._path is not None:
+            self._path.replay(slot)

@@ -13,8 +13,9 @@ from typing import Any, Final, Protocol
 
 from cffi import FFI
 
+from .consumer import Consumer, FanOut
 from .dtls_srtp import SRTP_OK, int_pointer, srtp_protect, srtp_unprotect, srtp_unprotect_rtcp, void_pointer
-from .producer import Numbered, Producer
+from .producer import Numbered, Producer, Silence
 from .rtcp import parse_reception_reports
 from .rtp import FIXED_HEADER, FIXED_HEADER_BYTES, opus_duration, read_packet
 from .speaking import SILENT_LEVEL
@@ -27,6 +28,8 @@ SRTP_TRAILER_BYTES: Final = 148
 MAX_PAYLOAD_BYTES: Final = TX_STRIDE - FIXED_HEADER_BYTES - SRTP_TRAILER_BYTES
 VERSION_2: Final = 0x80
 MARKER: Final = 0x80
+TOC_WITHOUT_FRAME_COUNT: Final = 0xFC
+"""A TOC byte alone, frame count code 0, is an Opus packet of nothing: decoders go on with comfort noise (RFC 6716, 3.2.1)."""
 SEQUENCE_MASK: Final = 0xFFFF
 TIMESTAMP_MASK: Final = 0xFFFFFFFF
 
@@ -44,12 +47,14 @@ class SpeakingListener(Protocol):
 class Counters:
     """What went through, for health and benchmarks. Packets are datagrams of RTP; drops are counted where they happen."""
 
-    __slots__ = ("dropped", "malformed", "packets_in", "packets_out", "rtcp_in", "unauthenticated")
+    __slots__ = ("dropped", "malformed", "packets_in", "packets_out", "rtcp_in", "suppressed", "unauthenticated")
 
     def __init__(self) -> None:
         self.packets_in = 0
         self.packets_out = 0
         self.rtcp_in = 0
+        self.suppressed = 0
+        """Authentic, of a microphone in digital silence: receivers need not hear of it."""
         self.dropped = 0
         """Authentic, but not forwarded: muted, or not our stream."""
         self.malformed = 0
@@ -98,34 +103,60 @@ class PacketPath:
         if producer.muted or not 0 < size <= MAX_PAYLOAD_BYTES:
             counters.dropped += 1
             return True
-        numbered = producer.number(ssrc, sequence, timestamp, now)
+        silence = producer.judge_silence(level, now)
+        numbered = producer.number(ssrc, sequence, timestamp, now, silence)
         if numbered is None:
             counters.dropped += 1
             return True
         producer.packets += 1
-        sequence, timestamp, late, starts_run = numbered
-        duration = opus_duration(packet[start], packet[start + 1] if size > 1 else 0)
+        self._measure(producer, numbered, opus_duration(packet[start], packet[start + 1] if size > 1 else 0), level)
+        if silence is Silence.KEPT:
+            counters.suppressed += 1
+            return True
+        if silence is Silence.NONE:
+            payload = bytes(packet[start:end])
+            marker = MARKER if numbered[3] else kind & MARKER
+        else:
+            payload = bytes((packet[start] & TOC_WITHOUT_FRAME_COUNT,))
+            marker = 0
+        if not numbered[2]:
+            producer.history.append((numbered[0], numbered[1], marker, payload))
+        if producer.fan_out:
+            self._forward(producer, numbered, marker, payload)
+        return True
+
+    def _measure(self, producer: Producer, numbered: Numbered, duration: int, level: int | None) -> None:
+        _, timestamp, late, _ = numbered
         detector = producer.detector
         if detector.packet(timestamp, duration, SILENT_LEVEL if level is None else level):
             self._listener.speaking_started(producer)
         elif detector.speaking and not late and detector.tick(timestamp) is not None:
             self._listener.speaking_stopped(producer)
-        if producer.fan_out:
-            self._forward(producer, numbered, MARKER if starts_run else kind & MARKER, bytes(packet[start:end]))
-        return True
+
+    def replay(self, slot: Consumer) -> None:
+        """Send what its producer has sent lately into a slot that was given to it after it began to speak."""
+        producer = slot.producer
+        entry = producer.fan_out.get(slot) if producer is not None else None
+        if producer is None or entry is None:
+            return
+        for sequence, timestamp, marker, payload in producer.history:
+            if sequence >= slot.first_sequence:
+                self._send_one(entry, sequence, timestamp, marker, payload)
+        self.flush()
 
     def _forward(self, producer: Producer, numbered: Numbered, marker: int, payload: bytes) -> None:
         size = len(payload)
-        pack = self._packers.get(size)
-        if pack is None:
-            pack = self._packers[size] = struct.Struct(f"{FIXED_HEADER.format}{size}s").pack_into
+        pack = self._packer(size)
         fan_out = producer.fan_out
         position = self._pending
         if position + len(fan_out) > TX_BATCH:
             self.flush()
             position = 0
         if len(fan_out) > TX_BATCH or numbered[2]:
-            self._forward_carefully(producer, numbered, marker, payload, pack)
+            # Rare: a huge room, or a late packet, which must not reach slots given to this voice only afterwards.
+            for consumer, entry in fan_out.items():
+                if numbered[0] >= consumer.first_sequence:
+                    self._send_one(entry, numbered[0], numbered[1], marker, payload)
             return
         sequence, timestamp, _, _ = numbered
         length = FIXED_HEADER_BYTES + size
@@ -151,34 +182,33 @@ class PacketPath:
                 self.counters.dropped += 1
         self._pending = position
 
-    def _forward_carefully(
-        self, producer: Producer, numbered: Numbered, marker: int, payload: bytes, pack: Callable[..., None]
-    ) -> None:
-        """The same for the rare cases: a late packet, which must not reach slots given to this voice only afterwards, and a
-        huge room."""
-        sequence, timestamp, _, _ = numbered
-        for consumer, entry in producer.fan_out.items():
-            if sequence < consumer.first_sequence:
-                continue
-            if self._pending == TX_BATCH:
-                self.flush()
-            position = self._pending
-            pack(
-                self._tx,
-                position * TX_STRIDE,
-                VERSION_2,
-                marker | entry.payload_type,
-                (sequence + entry.sequence_offset) & SEQUENCE_MASK,
-                (timestamp + entry.timestamp_offset) & TIMESTAMP_MASK,
-                entry.ssrc,
-                payload,
-            )
-            self._tx_lengths[2 * position + 1] = FIXED_HEADER_BYTES + len(payload)
-            if srtp_protect(entry.context, self._tx_pointers[position], self._tx_length_pointers[position]) == SRTP_OK:
-                self._tx_names[position * self._tx_name_step] = entry.pointer
-                self._pending = position + 1
-            else:
-                self.counters.dropped += 1
+    def _send_one(self, entry: FanOut, sequence: int, timestamp: int, marker: int, payload: bytes) -> None:
+        if self._pending == TX_BATCH:
+            self.flush()
+        position = self._pending
+        self._packer(len(payload))(
+            self._tx,
+            position * TX_STRIDE,
+            VERSION_2,
+            marker | entry.payload_type,
+            (sequence + entry.sequence_offset) & SEQUENCE_MASK,
+            (timestamp + entry.timestamp_offset) & TIMESTAMP_MASK,
+            entry.ssrc,
+            payload,
+        )
+        self._tx_lengths[2 * position + 1] = FIXED_HEADER_BYTES + len(payload)
+        if srtp_protect(entry.context, self._tx_pointers[position], self._tx_length_pointers[position]) == SRTP_OK:
+            self._tx_names[position * self._tx_name_step] = entry.pointer
+            self._pending = position + 1
+        else:
+            self.counters.dropped += 1
+
+    def _packer(self, size: int) -> Callable[..., None]:
+        """Writes a header and a payload of `size` bytes in one call; made once for each size there is."""
+        pack = self._packers.get(size)
+        if pack is None:
+            pack = self._packers[size] = struct.Struct(f"{FIXED_HEADER.format}{size}s").pack_into
+        return pack
 
     def receive_rtcp(self, index: int, length: int, context: Any) -> bool:
         """Received datagram `index` is SRTCP. Returns whether it was authentic."""

@@ -2,18 +2,25 @@
 
 Everybody with a connection is an `Endpoint`: perhaps a producer (a microphone), perhaps slots to hear others in. While a room
 fits its slots, everyone keeps one. Beyond that, a voice that starts and is not heard somewhere takes the slot there whose own
-voice has been silent longest; whoever speaks now is never displaced. Every change is announced before the first packet of the
-new voice.
+voice has been silent longest. Where more speak at once than there are slots the loudest are heard: a voice takes the place of
+another that speaks only when it is clearly louder, and only after that one had it for a while. Every change is announced before
+the first packet of the new voice, and its first syllable, which was spoken before anybody knew, is sent after.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
 
 from .consumer import Consumer, Destination
 from .producer import Producer
 
-__all__ = ["Endpoint", "Router"]
+__all__ = ["Endpoint", "Router", "RouterHost"]
+
+LOUDER_DB: Final = 6.0
+"""How much louder a voice must be than one that is heard to take its place: twice the amplitude, clear to any ear."""
+LEAST_SLOT_SECONDS: Final = 1.0
+"""How long a voice that speaks keeps a slot at the least, so that two of equal loudness do not chop each other up."""
 
 
 class Endpoint:
@@ -40,40 +47,46 @@ class Endpoint:
         slot.assign(producer, now)
         self.slot_by_producer[producer] = slot
 
-    def remove_slot(self, mid: str, now: float) -> None:
+    def remove_slot(self, mid: str) -> None:
         """The client no longer offers this section."""
         slot = self.slots.pop(mid)
         if slot.producer is not None:
-            self.release(slot.producer, now)
+            self.release(slot.producer)
 
-    def release(self, producer: Producer, now: float) -> bool:
+    def release(self, producer: Producer) -> bool:
         """Whether it had a slot here."""
         slot = self.slot_by_producer.pop(producer, None)
         if slot is None:
             return False
-        slot.release(now)
+        slot.release()
         return True
 
 
+class RouterHost(Protocol):
+    """What a router needs of the one who owns it."""
+
+    def now(self) -> float:
+        """The loop's clock in seconds."""
+
+    def announce(self, endpoint: Endpoint) -> None:
+        """Tell a receiver its slot list."""
+
+    def after_announcement(self, function: Callable[[], None]) -> None:
+        """Call back a moment later, when what was announced is on its way."""
+
+    def replay(self, slot: Consumer) -> None:
+        """Send the history of the slot's producer into it."""
+
+
 class Router:
-    """The endpoints of one room that are connected, and their slots.
+    """The endpoints of one room that are connected, and their slots."""
 
-    `announce(endpoint)` tells a receiver its slot list; `defer(function)` calls back a moment later, when that message is on
-    its way.
-    """
-
-    def __init__(
-        self,
-        room_id: str,
-        announce: Callable[[Endpoint], None],
-        defer: Callable[[Callable[[], None]], None],
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, room_id: str, host: RouterHost) -> None:
         self.room_id = room_id
-        self._announce = announce
-        self._defer = defer
-        self._clock = clock
+        self._host = host
         self._endpoints: dict[str, Endpoint] = {}
+        self._contended = False
+        """Whether somebody may speak without being heard by everyone."""
 
     @property
     def is_empty(self) -> bool:
@@ -81,7 +94,7 @@ class Router:
 
     def connect(self, endpoint: Endpoint, destination: Destination) -> None:
         """An endpoint's connection stands: it hears the others and is heard."""
-        now = self._clock()
+        now = self._host.now()
         endpoint.destination = destination
         self._endpoints[endpoint.session_id] = endpoint
         changed = {endpoint: True}  # a dict for its order; the newcomer hears its slot list in any case
@@ -93,11 +106,12 @@ class Router:
                     if slot is not None:
                         other.assign(slot, endpoint.producer, now)
                         changed[other] = True
+        self._contended = True
         self._publish(changed)
 
     def move(self, endpoint: Endpoint, destination: Destination) -> None:
         """The endpoint's address changed: what it hears goes there from now on."""
-        now = self._clock()
+        now = self._host.now()
         endpoint.destination = destination
         for slot in endpoint.slots.values():
             if slot.is_on:
@@ -110,25 +124,25 @@ class Router:
 
     def disconnect(self, endpoint: Endpoint) -> None:
         """The endpoint's connection is gone: it hears nobody and nobody hears it; its places go to others."""
-        now = self._clock()
+        now = self._host.now()
         if self._endpoints.pop(endpoint.session_id, None) is None:
             return
         endpoint.destination = None
         for producer in list(endpoint.slot_by_producer):
-            endpoint.release(producer, now)
+            endpoint.release(producer)
         if endpoint.producer is None:
             return
         waiting = self._by_recency()
         changed = {}
         for other in self._endpoints.values():
-            if other.release(endpoint.producer, now):
+            if other.release(endpoint.producer):
                 self._fill(other, waiting, now)
                 changed[other] = True
         self._publish(changed)
 
     def started_speaking(self, producer: Producer) -> None:
         """Give a voice that starts a slot wherever it has none and somebody silent has one."""
-        now = self._clock()
+        now = self._host.now()
         changed = {}
         for endpoint in self._endpoints.values():
             if endpoint.producer is producer or producer in endpoint.slot_by_producer:
@@ -137,7 +151,38 @@ class Router:
             if slot is not None:
                 endpoint.assign(slot, producer, now)
                 changed[endpoint] = True
-        self._publish(changed)
+            else:
+                self._contended = True
+        self._publish(changed, from_history=True)
+
+    def rebalance(self) -> None:
+        """Where more speak than are heard, let the loudest be heard. To be called a few times a second while people speak."""
+        if not self._contended:
+            return
+        now = self._host.now()
+        speaking = [e.producer for e in self._endpoints.values() if e.producer is not None and e.producer.detector.speaking]
+        speaking.sort(key=lambda producer: -producer.loudness_db)
+        changed = {}
+        self._contended = False
+        for endpoint in self._endpoints.values():
+            unheard = next((p for p in speaking if p is not endpoint.producer and p not in endpoint.slot_by_producer), None)
+            if unheard is None or not endpoint.slots:
+                continue
+            slot = endpoint.free_slot() or self._quietest(endpoint.slots.values()) or self._outshone(endpoint, unheard, now)
+            if slot is not None:
+                endpoint.assign(slot, unheard, now)
+                changed[endpoint] = True
+            self._contended = True
+        self._publish(changed, from_history=True)
+
+    @staticmethod
+    def _outshone(endpoint: Endpoint, producer: Producer, now: float) -> Consumer | None:
+        """The slot of the softest voice here, if `producer` is clearly louder and that voice had its time."""
+        softest = min(endpoint.slot_by_producer, key=lambda heard: heard.loudness_db)
+        slot = endpoint.slot_by_producer[softest]
+        if producer.loudness_db < softest.loudness_db + LOUDER_DB or now - slot.assigned_at < LEAST_SLOT_SECONDS:
+            return None
+        return slot
 
     @staticmethod
     def _quietest(slots: Iterable[Consumer]) -> Consumer | None:
@@ -167,17 +212,20 @@ class Router:
                 return
             endpoint.assign(slot, producer, now)
 
-    def _publish(self, changed: Iterable[Endpoint]) -> None:
+    def _publish(self, changed: Iterable[Endpoint], *, from_history: bool = False) -> None:
         endpoints = list(changed)
         for endpoint in endpoints:
-            self._announce(endpoint)
-        self._defer(lambda: self._switch_on(endpoints))
+            self._host.announce(endpoint)
+        if endpoints:
+            self._host.after_announcement(lambda: self._switch_on(endpoints, from_history=from_history))
 
-    def _switch_on(self, endpoints: Sequence[Endpoint]) -> None:
-        now = self._clock()
+    def _switch_on(self, endpoints: Sequence[Endpoint], *, from_history: bool) -> None:
+        now = self._host.now()
         for endpoint in endpoints:
             if endpoint.destination is None:
                 continue
             for slot in endpoint.slots.values():
                 if slot.producer is not None and not slot.is_on:
-                    slot.switch_on(endpoint.destination, now)
+                    slot.switch_on(endpoint.destination, now, from_history=from_history)
+                    if from_history:
+                        self._host.replay(slot)

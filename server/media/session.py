@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 
 from .consumer import Consumer, Destination
 from .ice import IceCredentials
 from .producer import Producer
-from .router import Endpoint, Router
+from .router import Endpoint, Router, RouterHost
 from .sdp import AnswerSection, Offer, build_answer
 from .speaking import TICKS_PER_MS, SpeakingRules
 from .transport import Transport, TransportState
@@ -19,19 +18,15 @@ __all__ = ["MediaSession", "RoomDirectory"]
 class RoomDirectory:
     """The routers of all rooms in which somebody is connected; an empty one leaves memory."""
 
-    def __init__(
-        self, announce: Callable[[Endpoint], None], defer: Callable[[Callable[[], None]], None], clock: Callable[[], float]
-    ) -> None:
-        self._announce = announce
-        self._defer = defer
-        self._clock = clock
+    def __init__(self, host: RouterHost) -> None:
+        self._host = host
         self._routers: dict[str, Router] = {}
 
     def router(self, room_id: str) -> Router:
         """The room's router, made when it is first asked for."""
         router = self._routers.get(room_id)
         if router is None:
-            router = self._routers[room_id] = Router(room_id, self._announce, self._defer, self._clock)
+            router = self._routers[room_id] = Router(room_id, self._host)
         return router
 
     def disconnect(self, room_id: str, endpoint: Endpoint) -> None:
@@ -89,7 +84,7 @@ class MediaSession:
             endpoint.producer.audio_level_id = microphone.audio_level_id
         sections = offer.slot_sections(slot_limit)
         for mid in set(endpoint.slots) - {section.mid for section in sections}:
-            endpoint.remove_slot(mid, now)
+            endpoint.remove_slot(mid)
         for section in sections:
             slot = endpoint.slots.get(section.mid)
             if slot is not None:

@@ -195,3 +195,38 @@ def test_speech_is_told_at_its_edges(desk: Desk) -> None:
         desk.put(rtp(n, level=20 if n < 5 else 127))
     assert desk.edges == [True, False]
     assert desk.producer.detector.total_ticks == 5 * 960
+
+
+def test_silence_is_replaced_by_next_to_nothing(desk: Desk) -> None:
+    desk.listen(1)
+    for n in range(100):
+        desk.put(rtp(n, level=20 if n < 10 or n >= 90 else 127))
+    packets = desk.hear(1)
+    assert [struct.unpack_from("!H", p, 2)[0] for p in packets] == list(range(10, 10 + len(packets)))
+    comfort = [p for p in packets if len(p) == 13]
+    assert [p[12:] for p in comfort] == [b"\x78"] * len(comfort)
+    assert len(comfort) == 4
+    assert len(packets) == 10 + 9 + 4 + 10
+    assert desk.path.counters.suppressed == 100 - len(packets)
+    assert [bool(p[1] & 0x80) for p in packets[-10:]] == [True] + [False] * 9
+    assert desk.producer.detector.total_ticks == 20 * 960
+
+
+def test_a_slot_given_late_gets_the_beginning_first(desk: Desk) -> None:
+    for n in range(30):
+        desk.put(rtp(n, b"\x78%d" % n))
+    writer, desk.readers[1] = sessions()
+    slot = Consumer("1", 0xABC, 109, first_sequence=10, first_timestamp=0, now=desk.now)
+    slot.assign(desk.producer, desk.now)
+    desk.path.replay(slot)
+    assert desk.caught == [], "not switched on yet"
+    slot.switch_on(Destination(writer._srtp[0], 1), desk.now, from_history=True)
+    desk.path.replay(slot)
+    desk.put(rtp(30, b"\x7830"))
+    heard = desk.hear(1)
+    assert [p[12:] for p in heard] == [b"\x78%d" % n for n in range(20, 31)]
+    assert [struct.unpack_from("!H", p, 2)[0] for p in heard] == list(range(10, 21))
+    count = len(desk.caught)
+    slot.release()
+    desk.path.replay(slot)
+    assert len(desk.caught) == count

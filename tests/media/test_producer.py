@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from server.media.producer import Numbered, Producer
+from server.media.producer import Numbered, Producer, Silence
 from server.media.speaking import SpeakingRules
 
 SSRC = 0xCAFE
@@ -158,3 +158,90 @@ def test_numbers_never_repeat_whatever_arrives() -> None:
             assert numbered[0] not in seen
             seen.add(numbered[0])
             newest = numbered[0]
+
+
+def hear(sender: Sender, count: int, level: int | None) -> list[tuple[Silence, Numbered]]:
+    """Judge and number packets as the packet path does."""
+    result = []
+    for _ in range(count):
+        sequence, timestamp, now = sender.packet()
+        silence = sender.producer.judge_silence(level, now)
+        numbered = sender.producer.number(SSRC, sequence, timestamp, now, silence)
+        assert numbered is not None
+        result.append((silence, numbered))
+    return result
+
+
+def kinds(heard: list[tuple[Silence, Numbered]]) -> str:
+    return "".join({Silence.NONE: "v", Silence.COMFORT: "c", Silence.KEPT: "."}[silence] for silence, _ in heard)
+
+
+def test_digital_silence_is_sent_for_a_moment_and_then_stands_for_itself() -> None:
+    sender = Sender()
+    hear(sender, 10, 20)
+    assert kinds(hear(sender, 52, 127)) == "v" * 9 + "c" + "." * 19 + "c" + "." * 19 + "c" + ".."
+
+
+@pytest.mark.parametrize("level", [0, 50, 80, 126, None])
+def test_whatever_can_be_heard_is_sent(level: int | None) -> None:
+    sender = Sender()
+    assert kinds(hear(sender, 60, level)) == "v" * 60
+
+
+def test_what_is_kept_back_leaves_no_hole_and_speech_after_it_starts_a_run() -> None:
+    sender = Sender()
+    before = hear(sender, 10, 20)
+    silent = hear(sender, 100, 127)
+    after = hear(sender, 3, 20)
+    sent = [numbered for silence, numbered in before + silent + after if silence is not Silence.KEPT]
+    assert [n[0] for n in sent] == list(range(len(sent)))
+    assert after[0][1][3]
+    assert not after[1][1][3]
+    assert after[0][1][1] - before[-1][1][1] == 101 * 960, "time goes on in silence"
+
+
+def test_what_is_lost_in_silence_is_no_hole_but_the_start_of_a_word_is() -> None:
+    sender = Sender()
+    hear(sender, 10, 20)
+    silent = hear(sender, 30, 127)
+    sender.packet()
+    sender.packet()
+    silent += hear(sender, 19, 127)
+    numbers = [n[0] for silence, n in silent if silence is not Silence.KEPT]
+    assert numbers == list(range(10, 10 + len(numbers)))
+    lost = sender.packet()
+    resumed = hear(sender, 1, 20)[0][1]
+    assert resumed[0] == numbers[-1] + 2
+    late = sender.producer.number(SSRC, *lost)
+    assert late is not None
+    assert late[0] == resumed[0] - 1
+
+
+def test_a_packet_from_the_silence_is_too_late_after_it() -> None:
+    sender = Sender()
+    hear(sender, 10, 20)
+    hear(sender, 40, 127)
+    silent = sender.packet()
+    sender.producer.judge_silence(127, sender.now)
+    hear(sender, 1, 127)
+    hear(sender, 1, 20)
+    assert sender.producer.number(SSRC, *silent) is None
+
+
+def test_a_run_that_begins_in_silence_begins_with_its_first_sound() -> None:
+    sender = Sender()
+    hear(sender, 1, 20)
+    hear(sender, 15, 127)
+    sender.producer.restart()
+    assert kinds(hear(sender, 3, 127)) == "..."
+    first = hear(sender, 1, 20)[0][1]
+    assert first[3]
+    assert first[0] == sender.producer.last_sequence
+
+
+def test_loudness_follows_the_levels_within_a_second() -> None:
+    producer = Sender().producer
+    for _ in range(5):
+        producer.detector.packet(0, 960, 27)
+        assert producer.report_level() == 27
+    assert producer.loudness_db == pytest.approx(100, rel=0.1)

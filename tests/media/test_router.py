@@ -18,20 +18,31 @@ class Room:
     """A router with its clock and its announcements; slots switch on when `settle` is called."""
 
     def __init__(self) -> None:
-        self.now = 100.0
+        self.time = 100.0
         self.announced: list[str] = []
+        self.replayed: list[Consumer] = []
         self._deferred: list[Callable[[], None]] = []
-        self.router = Router(
-            "room", lambda endpoint: self.announced.append(endpoint.session_id), self._deferred.append, lambda: self.now
-        )
+        self.router = Router("room", self)
+
+    def now(self) -> float:
+        return self.time
+
+    def announce(self, endpoint: Endpoint) -> None:
+        self.announced.append(endpoint.session_id)
+
+    def after_announcement(self, function: Callable[[], None]) -> None:
+        self._deferred.append(function)
+
+    def replay(self, slot: Consumer) -> None:
+        self.replayed.append(slot)
 
     def endpoint(self, name: str, slots: int = 3, *, microphone: bool = True) -> Endpoint:
         endpoint = Endpoint(name)
         if microphone:
-            endpoint.producer = Producer(name, SpeakingRules(), self.now)
+            endpoint.producer = Producer(name, SpeakingRules(), self.time)
         for index in range(1, slots + 1):
             endpoint.slots[str(index)] = Consumer(
-                str(index), 1000 + index, 111, first_sequence=65_000, first_timestamp=2**32 - 5_000, now=self.now
+                str(index), 1000 + index, 111, first_sequence=65_000, first_timestamp=2**32 - 5_000, now=self.time
             )
         return endpoint
 
@@ -50,20 +61,23 @@ class Room:
         assert producer is not None
         for n in range(2):
             producer.detector.packet(n * PACKET, PACKET, 10)
-        producer.spoke_at = self.now
+        producer.spoke_at = self.time
         self.router.started_speaking(producer)
         self.settle()
 
     def fall_silent(self, endpoint: Endpoint) -> None:
         assert endpoint.producer is not None
         endpoint.producer.detector.stop()
-        endpoint.producer.spoke_at = self.now
+        endpoint.producer.spoke_at = self.time
 
-    def packet(self, endpoint: Endpoint, sequence: int) -> None:
+    def packet(self, endpoint: Endpoint, sequence: int, *, after: float = 0.02) -> None:
         """The next packet of a microphone, 20 ms on."""
-        assert endpoint.producer is not None
-        self.now += 0.02
-        assert endpoint.producer.number(1, sequence, sequence * PACKET, self.now) is not None
+        producer = endpoint.producer
+        assert producer is not None
+        self.time += after
+        numbered = producer.number(1, sequence, sequence * PACKET, self.time)
+        assert numbered is not None
+        producer.history.append((numbered[0], numbered[1], 0, b"voice"))
 
 
 def heard(endpoint: Endpoint) -> list[str | None]:
@@ -139,10 +153,10 @@ def test_a_new_voice_takes_the_slot_of_who_was_silent_longest() -> None:
     a, b, c, d = (room.join(name, slots=2) for name in "abcd")
     assert heard(d) == ["a", "b"]
     for endpoint in (a, b):
-        room.now += 1
+        room.time += 1
         room.speak(endpoint)
         room.fall_silent(endpoint)
-    room.now += 1
+    room.time += 1
     room.speak(c)
     assert heard(d) == ["c", "b"]
 
@@ -164,7 +178,7 @@ def test_a_freed_slot_goes_to_who_spoke_last() -> None:
     a, b, c, d = (room.join(name, slots=1) for name in "abcd")
     assert heard(d) == ["a"]
     for endpoint in (b, c):
-        room.now += 1
+        room.time += 1
         room.speak(endpoint)
         room.fall_silent(endpoint)
     heard_before = heard(d)
@@ -193,10 +207,10 @@ def test_more_slots_are_filled() -> None:
 def test_a_removed_slot_is_heard_no_more() -> None:
     room = Room()
     a, b = room.join("a"), room.join("b")
-    a.remove_slot("1", room.now)
+    a.remove_slot("1")
     assert heard(a) == [None, None]
     assert listeners(b) == 0
-    a.remove_slot("2", room.now)
+    a.remove_slot("2")
 
 
 def test_a_moved_receiver_gets_its_packets_elsewhere_with_the_numbers_unchanged() -> None:
@@ -229,9 +243,11 @@ def test_numbers_of_a_slot_go_on_when_its_voice_changes() -> None:
         room.packet(a, n)
         sent.append(outgoing(a, slot))
         if n % 3 == 0:
-            room.packet(b, 30_000 + n // 3)
-    room.now += 1.0
+            room.packet(b, 30_000 + n // 3, after=0.0)
+    room.time += 1.0
     room.fall_silent(a)
+    assert b.producer is not None
+    b.producer.history.clear()
     room.speak(b)
     assert heard(c) == ["b"]
     for n in range(700):
@@ -249,5 +265,97 @@ def test_numbers_of_a_slot_go_on_when_its_voice_changes() -> None:
 def test_switching_an_empty_slot_on_or_off_does_nothing() -> None:
     slot = Consumer("1", 1, 111, first_sequence=0, first_timestamp=0, now=0.0)
     slot.switch_on(Destination("x", 1), 1.0)
-    slot.switch_off(1.0)
+    slot.switch_off()
     assert not slot.is_on
+
+
+def test_a_voice_is_heard_from_before_it_was_noticed() -> None:
+    room = Room()
+    a, b, c = (room.join(name, slots=1) for name in "abc")
+    slot = c.slots["1"]
+    for n in range(50):
+        room.packet(a, n)
+        room.packet(b, n, after=0.0)
+    last = outgoing(a, slot)
+    room.speak(b)
+    assert b.producer is not None
+    assert slot in room.replayed
+    assert slot.first_sequence == b.producer.last_sequence - 9, "ten packets, 200 ms, are sent on"
+    entry = b.producer.fan_out[slot]
+    sequence, timestamp, _, _ = b.producer.history[0]
+    assert (sequence + entry.sequence_offset) & 0xFFFF == (last[0] + 1) & 0xFFFF
+    assert (timestamp + entry.timestamp_offset - last[1]) & 0xFFFFFFFF == PACKET, "close behind the old voice, never before it"
+
+
+def test_after_a_pause_the_clock_of_a_slot_is_the_wall_clock_again() -> None:
+    room = Room()
+    a, b, c = (room.join(name, slots=1) for name in "abc")
+    slot = c.slots["1"]
+    room.packet(a, 0)
+    begin, began, speaker = outgoing(a, slot)[1], room.time, a
+    for turn in range(10):
+        speaker = a if turn % 2 else b
+        room.time += 1.0
+        for n in range(20):
+            room.packet(speaker, 1000 * (turn + 1) + n)
+        room.speak(speaker)
+        room.fall_silent(speaker)
+    room.packet(speaker, 12_000)
+    assert ((outgoing(speaker, slot)[1] - begin) & 0xFFFFFFFF) / 48_000 == pytest.approx(room.time - began, abs=0.21)
+
+
+def speak_at(room: Room, endpoint: Endpoint, loudness_db: float) -> None:
+    assert endpoint.producer is not None
+    endpoint.producer.loudness_db = loudness_db
+    room.speak(endpoint)
+
+
+def test_where_too_many_speak_a_clearly_louder_voice_takes_over_after_a_while() -> None:
+    room = Room()
+    soft, loud, listener = (room.join(name, slots=1) for name in ("soft", "loud", "listener"))
+    speak_at(room, soft, 80.0)
+    speak_at(room, loud, 100.0)
+    assert heard(listener) == ["soft"]
+    room.router.rebalance()
+    assert heard(listener) == ["soft"], "not within the first second"
+    room.time += 1.1
+    room.router.rebalance()
+    assert heard(listener) == ["loud"]
+    room.settle()
+    assert listeners(loud) == 2
+
+
+def test_two_voices_of_about_the_same_loudness_do_not_take_turns() -> None:
+    room = Room()
+    first, second, listener = (room.join(name, slots=1) for name in ("first", "second", "listener"))
+    speak_at(room, first, 95.0)
+    speak_at(room, second, 99.0)
+    room.time += 10
+    room.router.rebalance()
+    assert heard(listener) == ["first"]
+
+
+def test_an_unheard_voice_is_heard_when_another_falls_silent() -> None:
+    room = Room()
+    first, second, listener = (room.join(name, slots=1) for name in ("first", "second", "listener"))
+    speak_at(room, first, 95.0)
+    speak_at(room, second, 95.0)
+    room.fall_silent(first)
+    room.router.rebalance()
+    assert heard(listener) == ["second"]
+    room.fall_silent(second)
+    room.announced.clear()
+    room.router.rebalance()
+    room.router.rebalance()
+    assert room.announced == []
+
+
+def test_balancing_does_nothing_where_everybody_is_heard_or_nobody_can_be() -> None:
+    room = Room()
+    a = room.join("a", slots=0)
+    b = room.join("b")
+    speak_at(room, a, 90.0)
+    speak_at(room, b, 90.0)
+    room.announced.clear()
+    room.router.rebalance()
+    assert room.announced == []
