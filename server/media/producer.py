@@ -77,11 +77,13 @@ class Producer:
         "loudness_db",
         "muted",
         "packets",
+        "room_id",
         "session_id",
         "spoke_at",
     )
 
-    def __init__(self, session_id: str, rules: SpeakingRules, now: float) -> None:
+    def __init__(self, room_id: str, session_id: str, rules: SpeakingRules, now: float) -> None:
+        self.room_id = room_id
         self.session_id = session_id
         self.detector = SpeakingDetector(rules)
         self.fan_out: dict[Consumer, FanOut] = {}

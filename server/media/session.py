@@ -1,4 +1,4 @@
-"""One session's media: its endpoint in the room, its connection, what was negotiated. And the directory of rooms."""
+"""One session's media: its endpoint in the room, its connection, what was negotiated."""
 
 from __future__ import annotations
 
@@ -7,38 +7,12 @@ import secrets
 from .consumer import Consumer, Destination
 from .ice import IceCredentials
 from .producer import Producer
-from .router import Endpoint, Router, RouterHost
+from .router import Endpoint
 from .sdp import AnswerSection, Offer, build_answer
 from .speaking import TICKS_PER_MS, SpeakingRules
 from .transport import Transport, TransportState
 
-__all__ = ["MediaSession", "RoomDirectory"]
-
-
-class RoomDirectory:
-    """The routers of all rooms in which somebody is connected; an empty one leaves memory."""
-
-    def __init__(self, host: RouterHost) -> None:
-        self._host = host
-        self._routers: dict[str, Router] = {}
-
-    def router(self, room_id: str) -> Router:
-        """The room's router, made when it is first asked for."""
-        router = self._routers.get(room_id)
-        if router is None:
-            router = self._routers[room_id] = Router(room_id, self._host)
-        return router
-
-    def disconnect(self, room_id: str, endpoint: Endpoint) -> None:
-        """Take an endpoint out of its room, if it is in it."""
-        router = self._routers.get(room_id)
-        if router is not None:
-            router.disconnect(endpoint)
-            if router.is_empty:
-                del self._routers[room_id]
-
-    def __len__(self) -> int:
-        return len(self._routers)
+__all__ = ["MediaSession"]
 
 
 class MediaSession:
@@ -77,7 +51,7 @@ class MediaSession:
         microphone = offer.microphone
         if microphone is not None:
             if endpoint.producer is None:
-                endpoint.producer = Producer(self.session_id, rules, now)
+                endpoint.producer = Producer(self.room_id, self.session_id, rules, now)
                 endpoint.producer.muted = self.muted
             elif new_connection:
                 endpoint.producer.restart()

@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 from .dtls_srtp import Certificate, DtlsError, DtlsTransport, SrtpSessions
 from .ice import BindingRequest, IceCredentials, success_response
+from .producer import Producer
 from .udp import AddressKey, SocketAddress
 
 __all__ = ["Transport", "TransportListener", "TransportState"]
@@ -73,8 +74,10 @@ class Transport:
         "fingerprints",
         "last_seen",
         "last_selected_seen",
+        "producer",
         "remote_ufrag",
         "selected",
+        "selected_key",
         "session_id",
         "srtp",
         "state",
@@ -99,6 +102,9 @@ class Transport:
         self._listener = listener
         self._addresses: dict[AddressKey, SocketAddress] = {}
         self.selected: SocketAddress | None = None
+        self.selected_key: AddressKey | None = None
+        self.producer: Producer | None = None
+        """The microphone that comes in here; None where the client only listens."""
         self.srtp: SrtpSessions | None = None
         self.last_seen: float | None = None
         """Loop time of the last authenticated packet or check; None before the first."""
@@ -161,6 +167,7 @@ class Transport:
 
     def _select(self, address: SocketAddress, now: float) -> None:
         self.selected = address
+        self.selected_key = address.key
         self.last_selected_seen = now
 
     def _forget_oldest(self) -> None:

@@ -386,12 +386,12 @@ async def test_closing_gives_everything_back(settings: Settings) -> None:
     assert studio.engine.port > 0
     for name in ("a", "b", "c"):
         await studio.connect(name)
+    demultiplexer = studio.engine._open_port().demultiplexer
     await studio.engine.close()
     await studio.engine.close()
     assert studio.engine.port == 0
     assert len(studio.engine._rooms) == 0
-    assert studio.engine._by_address == {}
-    assert studio.engine._by_ufrag == {}
+    assert demultiplexer.is_empty
     for peer in studio.peers.values():
         await peer.close()
     assert asyncio.all_tasks() == before

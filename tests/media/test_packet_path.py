@@ -40,7 +40,7 @@ class Desk:
         self.edges: list[bool] = []
         self.path = PacketPath(udp, self)
         self.sender, self.receiver_of_sender = sessions()
-        self.producer = Producer("a", SpeakingRules(), 0.0)
+        self.producer = Producer("room", "a", SpeakingRules(), 0.0)
         self.producer.audio_level_id = 1
         self.now = 0.0
         self.readers: dict[int, Session] = {}

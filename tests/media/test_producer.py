@@ -17,7 +17,7 @@ class Sender:
     """A client's RTP stream and the wall clock it is sent by."""
 
     def __init__(self, *, sequence: int = 100, timestamp: int = 5_000, now: float = 10.0) -> None:
-        self.producer = Producer("s", SpeakingRules(), now)
+        self.producer = Producer("room", "s", SpeakingRules(), now)
         self.sequence, self.timestamp, self.now = sequence, timestamp, now
 
     def packet(self) -> tuple[int, int, float]:
@@ -147,7 +147,7 @@ def test_a_clock_that_jumps_into_the_past_is_not_followed() -> None:
 
 def test_numbers_never_repeat_whatever_arrives() -> None:
     rng = random.Random(3)
-    producer = Producer("s", SpeakingRules(), 0.0)
+    producer = Producer("room", "s", SpeakingRules(), 0.0)
     seen: set[int] = set()
     now, newest = 0.0, -1
     for _ in range(20_000):

@@ -39,7 +39,7 @@ class Room:
     def endpoint(self, name: str, slots: int = 3, *, microphone: bool = True) -> Endpoint:
         endpoint = Endpoint(name)
         if microphone:
-            endpoint.producer = Producer(name, SpeakingRules(), self.time)
+            endpoint.producer = Producer("room", name, SpeakingRules(), self.time)
         for index in range(1, slots + 1):
             endpoint.slots[str(index)] = Consumer(
                 str(index), 1000 + index, 111, first_sequence=65_000, first_timestamp=2**32 - 5_000, now=self.time
