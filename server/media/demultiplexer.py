@@ -13,12 +13,13 @@ from .ice import parse_binding_request
 from .packet_path import PacketPath
 from .rtcp import is_rtcp
 from .transport import Transport
-from .udp import RX_BATCH, RX_STRIDE, AddressKey, SocketAddress, UdpSocket
+from .udp import RX_STRIDE, AddressKey, SocketAddress, UdpSocket
 
 __all__ = ["Demultiplexer"]
 
 MAX_BATCHES_PER_WAKEUP: Final = 4
-"""After so many full batches the event loop gets its turn; the socket stays readable."""
+"""After so many batches the event loop gets its turn; the socket stays readable. What came in while a batch was handled is read
+at once: that costs one system call, another wake-up of the loop many."""
 
 
 class Demultiplexer:
@@ -65,11 +66,10 @@ class Demultiplexer:
         """Handle what has come in, and send what follows from it."""
         for _ in range(MAX_BATCHES_PER_WAKEUP):
             count = self._udp.receive()
-            if count:
-                self._handle(count)
-                self._path.flush()
-            if count < RX_BATCH:
+            if not count:
                 return
+            self._handle(count)
+            self._path.flush()
 
     def _handle(self, count: int) -> None:
         now = self._clock()

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["HeldPacket", "Numbered", "Producer", "Silence"]
 
-CLOCK_TOLERANCE_SECONDS: Final = 2.0
+TOLERANCE_TICKS: Final = 2 * CLOCK_RATE
 """How far a sender's RTP clock may be from the wall clock before we stop following it; bounds what a forged clock can add."""
-CLOCK_DRIFT: Final = 0.0005
+DRIFT_TICKS_PER_SECOND: Final = CLOCK_RATE * 500 / 1_000_000
 """500 ppm on top: sound cards drift by up to 100 ppm, for as long as a call lasts."""
 SSRC_TAKEOVER_SECONDS: Final = 0.2
 """A new SSRC is followed once the old one has been silent for this long; two at once would only tear the stream."""
@@ -162,7 +162,9 @@ class Producer:
             return (late_sequence, self.last_timestamp + ticks, True, False) if late_sequence >= self._run_start else None
         if step == 0:
             return None
-        if step > MAX_SEQUENCE_STEP or not self._is_plausible(self.last_timestamp + ticks, now):
+        elapsed = now - self._created_at
+        ahead = self.last_timestamp + ticks - int(elapsed * CLOCK_RATE)
+        if step > MAX_SEQUENCE_STEP or abs(ahead) > TOLERANCE_TICKS + elapsed * DRIFT_TICKS_PER_SECOND:
             return self._begin_run(sequence, timestamp, now, kept=kept)
         self.last_timestamp += ticks
         self._raw_sequence, self._raw_timestamp, self._last_arrival = sequence, timestamp, now
@@ -184,18 +186,13 @@ class Producer:
         return self.last_sequence, self.last_timestamp, False, resumes
 
     def _begin_run(self, sequence: int, timestamp: int, now: float, *, kept: bool) -> Numbered:
-        carried_on = self.timestamp_at(now)
-        self.last_timestamp = carried_on if self._is_plausible(carried_on, now) else self._wall_ticks(now)
+        elapsed = now - self._created_at
+        wall, carried_on = int(elapsed * CLOCK_RATE), self.timestamp_at(now)
+        plausible = abs(carried_on - wall) <= TOLERANCE_TICKS + elapsed * DRIFT_TICKS_PER_SECOND
+        self.last_timestamp = carried_on if plausible else wall
         self.last_sequence += 0 if kept else 1
         self._was_silent = kept
         self._run_start = self.last_sequence
         self._raw_sequence, self._raw_timestamp, self._last_arrival = sequence, timestamp, now
         self._rebase = False
         return self.last_sequence, self.last_timestamp, False, True
-
-    def _wall_ticks(self, now: float) -> int:
-        return int((now - self._created_at) * CLOCK_RATE)
-
-    def _is_plausible(self, ticks: int, now: float) -> bool:
-        tolerance = CLOCK_TOLERANCE_SECONDS + CLOCK_DRIFT * (now - self._created_at)
-        return abs(ticks - self._wall_ticks(now)) <= tolerance * CLOCK_RATE
