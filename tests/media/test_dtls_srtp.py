@@ -7,6 +7,7 @@ import struct
 
 import pytest
 from aiortc import rtcdtlstransport
+from OpenSSL import SSL
 from pylibsrtp._binding import ffi, lib  # type: ignore[import-not-found]
 
 from server.media import dtls_srtp
@@ -55,7 +56,31 @@ def test_the_private_names_that_we_use_exist() -> None:
         assert callable(getattr(rtcdtlstransport.RTCDtlsTransport, name)), name
     for name in ("srtp_protect", "srtp_unprotect", "srtp_protect_rtcp", "srtp_unprotect_rtcp"):
         assert callable(getattr(lib, name)), name
+    assert callable(rtcdtlstransport.RTCCertificate._create_ssl_context)
     assert rtcdtlstransport.State.CONNECTED.name == "CONNECTED"
+
+
+async def test_all_associations_of_a_certificate_share_one_context(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+    create = rtcdtlstransport.RTCCertificate._create_ssl_context
+
+    def counted(
+        self: rtcdtlstransport.RTCCertificate, srtp_profiles: list[rtcdtlstransport.SRTPProtectionProfile]
+    ) -> SSL.Context:
+        made.append(self)
+        return create(self, srtp_profiles)
+
+    monkeypatch.setattr(rtcdtlstransport.RTCCertificate, "_create_ssl_context", counted)
+    wire = Wire()
+    await wire.connect()
+    another = DtlsTransport(wire.certificates[0], lambda data: None)
+    handshake = asyncio.ensure_future(another.handshake(wire.fingerprint(1)))
+    await asyncio.sleep(0)
+    assert len(made) == 2, "one for each end of the wire"
+    await another.close()
+    with pytest.raises(DtlsError):
+        await handshake
+    await wire.close()
 
 
 async def test_what_one_side_protects_the_other_reads() -> None:
