@@ -1,0 +1,1 @@
+"""The pages in real browsers: Chromium and Firefox, against the whole server, with speech whose length is known."""
