@@ -47,9 +47,12 @@ class Consumer:
         "_anchor_timestamp",
         "_last_timestamp",
         "_next_sequence",
+        "_sent_octets",
+        "_sent_packets",
         "_sequence_offset",
         "_timestamp_offset",
         "assigned_at",
+        "cname",
         "first_sequence",
         "is_on",
         "mid",
@@ -61,6 +64,8 @@ class Consumer:
     def __init__(self, mid: str, ssrc: int, payload_type: int, *, first_sequence: int, first_timestamp: int, now: float) -> None:
         self.mid = mid
         self.ssrc = ssrc
+        self.cname = f"slot-{mid}"
+        """What the stream is called in SDP and RTCP (RFC 3550, section 6.5.1)."""
         self.payload_type = payload_type
         self.producer: Producer | None = None
         self.is_on = False
@@ -70,6 +75,8 @@ class Consumer:
         self._timestamp_offset = 0
         self._next_sequence = first_sequence
         self._last_timestamp: int | None = None
+        self._sent_packets = 0
+        self._sent_octets = 0
         self._anchor_at = now
         self._anchor_timestamp = first_timestamp
 
@@ -99,6 +106,9 @@ class Consumer:
             if self._last_timestamp is not None:
                 offset = max(offset, self._last_timestamp + SWITCH_GAP_TICKS - first_timestamp)
             self._timestamp_offset = offset
+            replayed = [len(payload) for *_, payload in producer.history] if from_history else []
+            self._sent_packets -= producer.sent_packets - len(replayed)
+            self._sent_octets -= producer.sent_octets - sum(replayed)
         producer.fan_out[self] = FanOut(
             destination.context,
             self.payload_type,
@@ -115,9 +125,24 @@ class Consumer:
             return
         self.is_on = False
         producer.fan_out.pop(self, None)
+        self._sent_packets += producer.sent_packets
+        self._sent_octets += producer.sent_octets
         if producer.last_sequence >= self.first_sequence:
             self._next_sequence = producer.last_sequence + 1 + self._sequence_offset
             self._last_timestamp = producer.last_timestamp + self._timestamp_offset
+
+    def sent(self) -> tuple[int, int]:
+        """Packets and octets of payload sent in this slot so far (RFC 3550, section 6.4.1): what producers have sent while they
+        were on, so that nothing is counted for each packet and receiver."""
+        if self.producer is None or not self.is_on:
+            return self._sent_packets, self._sent_octets
+        return self._sent_packets + self.producer.sent_packets, self._sent_octets + self.producer.sent_octets
+
+    def timestamp_at(self, now: float) -> int:
+        """The slot's RTP clock at loop time `now`, 32 bits."""
+        if self.producer is None or not self.is_on:
+            return (self._anchor_timestamp + int((now - self._anchor_at) * CLOCK_RATE)) & 0xFFFFFFFF
+        return (self.producer.timestamp_at(now) + self._timestamp_offset) & 0xFFFFFFFF
 
     def release(self) -> None:
         """Free the slot."""

@@ -97,7 +97,7 @@ class Demultiplexer:
             self._path.counters.unauthenticated += 1
             return
         if control:
-            authentic = self._path.receive_rtcp(index, length, transport.srtp.rx)
+            authentic = self._path.receive_rtcp(index, length, transport.srtp.rx, transport.reports, now)
         elif transport.producer is not None:
             authentic = self._path.receive_rtp(index, length, transport.srtp.rx, transport.producer, now)
         else:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -19,6 +21,7 @@ from .dtls_srtp import Certificate
 from .ice import candidate_lines
 from .listener import MediaListener, SlotView
 from .packet_path import PacketPath
+from .quality_observer import QualityObserver
 from .rooms import RoomDirectory
 from .router import Endpoint
 from .sdp import OfferError, parse_offer
@@ -46,11 +49,14 @@ class MediaEngine:
             threshold_dbov=settings.speaking_threshold_dbov,
             attack_packets=settings.speaking_attack_packets,
             hangover_ms=settings.speaking_hangover_ms,
+            noise_margin_db=settings.speaking_noise_margin_db,
+            noise_window_ms=round(settings.speaking_noise_window_seconds * 1000),
+            always_dbov=settings.speaking_always_dbov,
         )
         self._certificate = Certificate()
         self._sessions: dict[str, MediaSession] = {}
         self._rooms = RoomDirectory(self)
-        self._speech = SpeechObserver(listener, self._rooms)
+        self._speech = SpeechObserver(listener, self._rooms, self._rules.threshold_dbov)
         self._tasks: set[asyncio.Task[None]] = set()
         self._portable_socket = portable_socket
         self._port: _Port | None = None
@@ -63,7 +69,8 @@ class MediaEngine:
         udp = open_udp_socket(self._settings.media_host, self._settings.media_port, portable=self._portable_socket)
         path = PacketPath(udp, self._speech)
         addresses = announced_addresses(self._settings.media_host, udp.port, self._settings.public_addresses)
-        self._port = _Port(udp, path, Demultiplexer(udp, path, loop.time), addresses)
+        quality = QualityObserver(self._listener, udp.send_to, random.SystemRandom(), time.time() - loop.time())
+        self._port = _Port(udp, path, Demultiplexer(udp, path, loop.time), addresses, quality)
         loop.add_reader(udp.fileno(), self._port.demultiplexer.read)
         logger.info("media port %d/udp, %d addresses announced", udp.port, len(addresses))
 
@@ -73,9 +80,10 @@ class MediaEngine:
             self.close_session(session_id)
         while self._tasks:
             await asyncio.wait(set(self._tasks))
-        self._speech.close()
+        await self._speech.close()
         port, self._port = self._port, None
         if port is not None:
+            port.quality.close()
             asyncio.get_running_loop().remove_reader(port.udp.fileno())
             port.udp.close()
 
@@ -88,6 +96,10 @@ class MediaEngine:
     def port(self) -> int:
         """The UDP port; 0 before `start` and after `close`."""
         return self._port.udp.port if self._port is not None else 0
+
+    def packets_out(self) -> int:
+        """Media packets sent since `start`; 0 before it and after `close`."""
+        return self._port.path.counters.packets_out if self._port is not None else 0
 
     def stats(self) -> dict[str, int | float]:
         """Counters since the start, for health and benchmarks."""
@@ -104,6 +116,7 @@ class MediaEngine:
             "dropped": counters.dropped,
             "malformed": counters.malformed,
             "unauthenticated": counters.unauthenticated,
+            "unmeasured": self._speech.unmeasured,
             "send_failures": self._port.udp.send_failures,
         }
 
@@ -187,19 +200,23 @@ class MediaEngine:
         session = self._sessions.get(session_id)
         return session.speaking_ms if session is not None else 0
 
+    def attempted_ms(self, session_id: str) -> int:
+        """How much speech of the session was dropped while it was muted, in milliseconds; 0 for an unknown one."""
+        session = self._sessions.get(session_id)
+        return session.attempted_ms if session is not None else 0
+
     def last_seen(self, session_id: str) -> float | None:
         """Loop time of the last authentic packet or check; None where none came."""
         session = self._sessions.get(session_id)
         return session.transport.last_seen if session is not None and session.transport is not None else None
 
-    def close_session(self, session_id: str) -> int:
-        """End a session's media at once. Idempotent. Returns its speaking time in milliseconds."""
+    def close_session(self, session_id: str) -> None:
+        """End a session's media at once. Idempotent. A talk-spurt that was open is reported as closed."""
         session = self._sessions.pop(session_id, None)
         if session is None:
-            return 0
+            return
         self._speech.silence(session.endpoint.producer)
         self._drop_transport(session)
-        return session.speaking_ms
 
     def _drop_transport(self, session: MediaSession) -> None:
         transport, session.transport = session.transport, None
@@ -231,6 +248,9 @@ class MediaEngine:
             return
         destination = session.destination()
         if destination is not None:
+            if session.endpoint.producer is not None:
+                self._speech.attend(session.endpoint.producer)
+            self._open_port().quality.connected(session)
             self._listener.media_connected(session.session_id)
             self._rooms.router(session.room_id).connect(session.endpoint, destination)
 
@@ -240,6 +260,7 @@ class MediaEngine:
             return
         self._speech.silence(session.endpoint.producer)
         self._drop_transport(session)
+        self._open_port().quality.lost(session)
         self._listener.media_failed(session.session_id, reason)
 
     # what routers ask for (RouterHost)
@@ -263,10 +284,18 @@ class MediaEngine:
 class _Port:
     """What there is while the port is open."""
 
-    __slots__ = ("addresses", "demultiplexer", "path", "udp")
+    __slots__ = ("addresses", "demultiplexer", "path", "quality", "udp")
 
-    def __init__(self, udp: UdpSocket, path: PacketPath, demultiplexer: Demultiplexer, addresses: list[tuple[str, int]]) -> None:
+    def __init__(
+        self,
+        udp: UdpSocket,
+        path: PacketPath,
+        demultiplexer: Demultiplexer,
+        addresses: list[tuple[str, int]],
+        quality: QualityObserver,
+    ) -> None:
         self.udp = udp
         self.path = path
         self.demultiplexer = demultiplexer
         self.addresses = addresses
+        self.quality = quality

@@ -16,12 +16,11 @@ from cffi import FFI
 from .consumer import Consumer, FanOut
 from .dtls_srtp import SRTP_OK, int_pointer, srtp_protect, srtp_unprotect, srtp_unprotect_rtcp, void_pointer
 from .producer import Numbered, Producer, Silence
-from .rtcp import parse_reception_reports
+from .rtcp import Control, parse_control
 from .rtp import FIXED_HEADER, FIXED_HEADER_BYTES, opus_duration, read_packet
-from .speaking import SILENT_LEVEL
 from .udp import RX_BATCH, RX_STRIDE, TX_BATCH, TX_STRIDE, UdpSocket
 
-__all__ = ["Counters", "PacketPath", "SpeakingListener"]
+__all__ = ["ControlListener", "Counters", "PacketPath", "SpeakingListener"]
 
 SRTP_TRAILER_BYTES: Final = 148
 """Room that libsrtp may use behind a packet (SRTP_MAX_TRAILER_LEN)."""
@@ -42,6 +41,15 @@ class SpeakingListener(Protocol):
     def speaking_started(self, producer: Producer) -> None: ...
 
     def speaking_stopped(self, producer: Producer) -> None: ...
+
+    def level_missing(self, producer: Producer, timestamp: int, duration: int, payload: bytes) -> None:
+        """A packet that does not say how loud it is, in order; times in ticks of the producer's clock."""
+
+
+class ControlListener(Protocol):
+    """Whom a client's RTCP is for."""
+
+    def received(self, control: Control, now: float) -> None: ...
 
 
 class Counters:
@@ -99,39 +107,51 @@ class PacketPath:
             counters.malformed += 1
             return True
         start, end, level, kind, sequence, timestamp, ssrc = fields
+        producer.reception.packet(ssrc, sequence, timestamp, now)
         size = end - start
         if producer.muted or not 0 < size <= MAX_PAYLOAD_BYTES:
             counters.dropped += 1
+            if producer.muted and size > 0:
+                producer.attempt(opus_duration(packet[start], packet[start + 1] if size > 1 else 0), level)
             return True
         silence = producer.judge_silence(level, now)
         numbered = producer.number(ssrc, sequence, timestamp, now, silence)
         if numbered is None:
             counters.dropped += 1
             return True
-        producer.packets += 1
-        self._measure(producer, numbered, opus_duration(packet[start], packet[start + 1] if size > 1 else 0), level)
+        body = packet[start:end]
+        self._measure(producer, numbered, level, body)
         if silence is Silence.KEPT:
             counters.suppressed += 1
             return True
         if silence is Silence.NONE:
-            payload = bytes(packet[start:end])
+            payload = bytes(body)
             marker = MARKER if numbered[3] else kind & MARKER
         else:
-            payload = bytes((packet[start] & TOC_WITHOUT_FRAME_COUNT,))
+            payload = bytes((body[0] & TOC_WITHOUT_FRAME_COUNT,))
             marker = 0
+        producer.sent_packets += 1
+        producer.sent_octets += len(payload)
         if not numbered[2]:
             producer.history.append((numbered[0], numbered[1], marker, payload))
         if producer.fan_out:
             self._forward(producer, numbered, marker, payload)
         return True
 
-    def _measure(self, producer: Producer, numbered: Numbered, duration: int, level: int | None) -> None:
+    def _measure(self, producer: Producer, numbered: Numbered, level: int | None, body: memoryview) -> None:
         _, timestamp, late, _ = numbered
+        duration = opus_duration(body[0], body[1] if len(body) > 1 else 0)
+        if level is None:
+            if not late:
+                self._listener.level_missing(producer, timestamp, duration, bytes(body))
+            return
         detector = producer.detector
-        if detector.packet(timestamp, duration, SILENT_LEVEL if level is None else level):
+        if detector.packet(timestamp, duration, level):
             self._listener.speaking_started(producer)
         elif detector.speaking and not late and detector.tick(timestamp) is not None:
             self._listener.speaking_stopped(producer)
+        if producer.tap is not None:
+            producer.tap.packet(level, bytes(body))
 
     def replay(self, slot: Consumer) -> None:
         """Send what its producer has sent lately into a slot that was given to it after it began to speak."""
@@ -210,16 +230,19 @@ class PacketPath:
             pack = self._packers[size] = struct.Struct(f"{FIXED_HEADER.format}{size}s").pack_into
         return pack
 
-    def receive_rtcp(self, index: int, length: int, context: Any) -> bool:
-        """Received datagram `index` is SRTCP. Returns whether it was authentic."""
+    def receive_rtcp(self, index: int, length: int, context: Any, listener: ControlListener | None, now: float) -> bool:
+        """Received datagram `index` is SRTCP for `listener`. Returns whether it was authentic."""
         self._length[index] = length
         if srtp_unprotect_rtcp(context, self._rx_pointers[index], self._length_pointers[index]) != SRTP_OK:
             self.counters.unauthenticated += 1
             return False
         self.counters.rtcp_in += 1
         offset = index * RX_STRIDE
-        if parse_reception_reports(bytes(self._rx[offset : offset + self._length[index]])) is None:
+        control = parse_control(bytes(self._rx[offset : offset + self._length[index]]))
+        if control is None:
             self.counters.malformed += 1
+        elif listener is not None:
+            listener.received(control, now)
         return True
 
     def flush(self) -> None:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
+from .reception import Reception
 from .speaking import CLOCK_RATE, SILENT_LEVEL, SpeakingDetector, SpeakingRules
 
 if TYPE_CHECKING:
     from .consumer import Consumer, FanOut
 
-__all__ = ["HeldPacket", "Numbered", "Producer", "Silence"]
+__all__ = ["HeldPacket", "Numbered", "Producer", "Silence", "Tap"]
 
 TOLERANCE_TICKS: Final = 2 * CLOCK_RATE
 """How far a sender's RTP clock may be from the wall clock before we stop following it; bounds what a forged clock can add."""
@@ -50,6 +51,13 @@ class Silence(enum.Enum):
     KEPT = "kept"
 
 
+class Tap(Protocol):
+    """Whoever wants to see the packets of a microphone for a moment."""
+
+    def packet(self, level: int, payload: bytes) -> None:
+        """One that was numbered, in the order in which they come; `level` is what it claims, in -dBov."""
+
+
 HeldPacket = tuple[int, int, int, bytes]
 """A packet that was sent on: its number, its time, its marker bit, its payload."""
 
@@ -67,19 +75,25 @@ class Producer:
         "_run_start",
         "_sounded_at",
         "_ssrc",
+        "_threshold_dbov",
         "_was_silent",
+        "attempted_ticks",
         "audio_level_id",
         "detector",
+        "distrusted",
         "fan_out",
         "history",
         "last_sequence",
         "last_timestamp",
         "loudness_db",
         "muted",
-        "packets",
+        "reception",
         "room_id",
+        "sent_octets",
+        "sent_packets",
         "session_id",
         "spoke_at",
+        "tap",
     )
 
     def __init__(self, room_id: str, session_id: str, rules: SpeakingRules, now: float) -> None:
@@ -88,9 +102,19 @@ class Producer:
         self.detector = SpeakingDetector(rules)
         self.fan_out: dict[Consumer, FanOut] = {}
         self.muted = False
+        self.attempted_ticks = 0
+        """How much speech was dropped while muted."""
+        self._threshold_dbov = rules.threshold_dbov
         self.audio_level_id: int | None = None
         """Header extension id of RFC 6464 in this client's packets; None where it was not negotiated."""
-        self.packets = 0
+        self.distrusted = False
+        """Whether the levels this client writes were found to be false: they are not read any more."""
+        self.tap: Tap | None = None
+        """Sees every packet with a level while it is there."""
+        self.reception = Reception()
+        self.sent_packets = 0
+        """Those handed on, once each, to as many as listen."""
+        self.sent_octets = 0
         self.loudness_db = 0.0
         """How loud this voice has been lately, in dB above digital silence, smoothed. Decides who is heard."""
         self.spoke_at = -1.0
@@ -112,13 +136,29 @@ class Producer:
         self._comfort_due = now
         self._was_silent = False
 
+    @property
+    def holes(self) -> int:
+        """How many numbers were given to packets that never came."""
+        return self.last_sequence + 1 - self.sent_packets
+
     def timestamp_at(self, now: float) -> int:
         """This producer's clock at loop time `now`, in ticks: the newest packet's timestamp, carried on by the wall clock."""
         return self.last_timestamp + int((now - self._last_arrival) * CLOCK_RATE)
 
+    def loop_time(self, timestamp: int) -> float:
+        """When this producer's clock was, or will be, at `timestamp`: the reverse of `timestamp_at`."""
+        return self._last_arrival + (timestamp - self.last_timestamp) / CLOCK_RATE
+
     def pause(self) -> None:
-        """Packets are being dropped on purpose: the next one that is numbered follows without a hole."""
+        """Packets are being dropped on purpose: the next one that is numbered follows without a hole, and nothing from before
+        is told to those who come later."""
         self._rebase = True
+        self.history.clear()
+
+    def attempt(self, duration: int, level: int | None) -> None:
+        """A packet of `duration` ticks came while muted: an attempt to speak where it is loud, and nothing else."""
+        if level is not None and level <= self._threshold_dbov:
+            self.attempted_ticks += duration
 
     def restart(self) -> None:
         """The sender has a new connection: whatever SSRC, sequence number and timestamp it begins with follow without a hole."""

@@ -33,6 +33,12 @@ class MediaSession:
         producer = self.endpoint.producer
         return round(producer.detector.total_ticks / TICKS_PER_MS) if producer is not None else 0
 
+    @property
+    def attempted_ms(self) -> int:
+        """How much speech was dropped while muted, in milliseconds."""
+        producer = self.endpoint.producer
+        return round(producer.attempted_ticks / TICKS_PER_MS) if producer is not None else 0
+
     def destination(self) -> Destination | None:
         """Where to send to; None while the connection does not stand."""
         transport = self.transport
@@ -55,7 +61,7 @@ class MediaSession:
                 endpoint.producer.muted = self.muted
             elif new_connection:
                 endpoint.producer.restart()
-            endpoint.producer.audio_level_id = microphone.audio_level_id
+            endpoint.producer.audio_level_id = None if endpoint.producer.distrusted else microphone.audio_level_id
         sections = offer.slot_sections(slot_limit)
         for mid in set(endpoint.slots) - {section.mid for section in sections}:
             endpoint.remove_slot(mid)

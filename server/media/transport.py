@@ -10,6 +10,7 @@ from typing import Final, Protocol
 from .dtls_srtp import Certificate, DtlsError, DtlsTransport, SrtpSessions
 from .ice import BindingRequest, IceCredentials, success_response
 from .producer import Producer
+from .reports import Reports
 from .udp import AddressKey, SocketAddress
 
 __all__ = ["Transport", "TransportListener", "TransportState"]
@@ -76,6 +77,7 @@ class Transport:
         "last_selected_seen",
         "producer",
         "remote_ufrag",
+        "reports",
         "selected",
         "selected_key",
         "session_id",
@@ -105,6 +107,8 @@ class Transport:
         self.selected_key: AddressKey | None = None
         self.producer: Producer | None = None
         """The microphone that comes in here; None where the client only listens."""
+        self.reports: Reports | None = None
+        """Its RTCP; None until it is connected."""
         self.srtp: SrtpSessions | None = None
         self.last_seen: float | None = None
         """Loop time of the last authenticated packet or check; None before the first."""

@@ -38,6 +38,7 @@ class Desk:
         self.caught: list[tuple[int, bytes]] = []
         monkeypatch.setattr(udp, "flush", self._catch)
         self.edges: list[bool] = []
+        self.unlabelled: list[tuple[int, int, bytes]] = []
         self.path = PacketPath(udp, self)
         self.sender, self.receiver_of_sender = sessions()
         self.producer = Producer("room", "a", SpeakingRules(), 0.0)
@@ -56,6 +57,9 @@ class Desk:
 
     def speaking_stopped(self, producer: Producer) -> None:
         self.edges.append(False)
+
+    def level_missing(self, producer: Producer, timestamp: int, duration: int, payload: bytes) -> None:
+        self.unlabelled.append((timestamp, duration, payload))
 
     def listen(self, pointer: int) -> Consumer:
         writer, self.readers[pointer] = sessions()
@@ -113,6 +117,64 @@ def test_the_payload_is_not_touched(desk: Desk) -> None:
         # pylibsrtp itself cannot protect packets as long as ours may be, so the longest one is 1200 bytes here
         desk.put(rtp(n, payload[:1200]))
     assert [p[12:] for p in desk.hear(1)] == [p[:1200] for p in payloads]
+
+
+def test_a_packet_without_level_is_handed_on_to_be_measured(desk: Desk) -> None:
+    desk.listen(1)
+    desk.producer.audio_level_id = None
+    for sequence in (5, 7, 6):
+        desk.put(rtp(sequence, b"\x78" + bytes([sequence])))
+    assert [payload for *_, payload in desk.unlabelled] == [b"\x78\x05", b"\x78\x07"], "not one that comes late"
+    assert [duration for _, duration, _ in desk.unlabelled] == [960, 960]
+    assert desk.unlabelled[1][0] - desk.unlabelled[0][0] == 1920
+    assert len(desk.hear(1)) == 3
+
+
+def test_a_tap_sees_what_is_claimed_and_what_is_sent(desk: Desk) -> None:
+    class Bucket:
+        def __init__(self) -> None:
+            self.seen: list[tuple[int, bytes]] = []
+
+        def packet(self, level: int, payload: bytes) -> None:
+            self.seen.append((level, payload))
+
+    bucket = Bucket()
+    desk.put(rtp(1))
+    desk.producer.tap = bucket
+    desk.put(rtp(2, b"\x78a", level=30))
+    desk.put(rtp(3, b"\x78b", level=127))
+    desk.producer.tap = None
+    desk.put(rtp(4))
+    assert bucket.seen == [(30, b"\x78a"), (127, b"\x78b")]
+
+
+def test_what_was_sent_in_a_slot_is_known_without_counting(desk: Desk) -> None:
+    """As sender reports tell it: packets and octets of payload, late and replayed ones too, nothing from before."""
+    desk.put(rtp(1, b"\x78"))
+    slot = desk.listen(1)
+    for sequence, payload in ((2, b"\x78ab"), (4, b"\x78abcd"), (3, b"\x78")):
+        desk.put(rtp(sequence, payload))
+    assert len(desk.hear(1)) == 3
+    assert slot.sent() == (3, 9)
+    assert desk.producer.holes == 0
+    desk.put(rtp(7, b"\x78"))
+    assert desk.producer.holes == 2
+    slot.switch_off()
+    desk.put(rtp(8, b"\x78"))
+    assert slot.sent() == (4, 10)
+    before = len(desk.caught)
+    slot.switch_on(Destination(desk.writers[0]._srtp[0], 1), desk.now, from_history=True)
+    desk.path.replay(slot)
+    assert slot.sent()[0] - 4 == len(desk.caught) - before == len(desk.producer.history)
+
+
+def test_even_while_muted_a_client_is_told_how_it_is_received(desk: Desk) -> None:
+    desk.producer.muted = True
+    for sequence in (1, 2, 4):
+        desk.put(rtp(sequence))
+    report = desk.producer.reception.report(0, 0)
+    assert report is not None
+    assert (report.packets_lost, report.highest_sequence) == (1, 4)
 
 
 def test_a_replayed_or_forged_packet_goes_nowhere(desk: Desk) -> None:

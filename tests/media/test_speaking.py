@@ -161,3 +161,17 @@ def test_the_peak_is_the_loudest_since_it_was_asked_for() -> None:
 @pytest.mark.parametrize(("dbov", "shown"), [(0, 1.0), (30, 0.5), (60, 0.0), (127, 0.0)])
 def test_display_levels_are_linear_in_decibels(dbov: int, shown: float) -> None:
     assert display_level(dbov) == shown
+
+
+def test_a_spurt_knows_its_loudest_and_its_mean_level_of_loud_packets_alone() -> None:
+    script = Script()
+    script.send(10, 20)  # a click some time before, which is not part of it
+    script.pause(1000)
+    script.send(30, 100)
+    script.send(20, 100)
+    assert (script.detector.spurt.peak_dbov, script.detector.spurt.mean_dbov) == (20, 23), "half of the time a tenth of the power"
+    script.send(QUIET, 300)
+    spurt = script.detector.stop()
+    assert spurt is not None
+    assert (ms(spurt.ticks), spurt.peak_dbov, spurt.mean_dbov) == (200, 20, 23)
+    assert script.detector.spurt == spurt
