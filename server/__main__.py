@@ -1,4 +1,4 @@
-"""The program: `weltenstimme serve`, `settings`, `version`; `python -m server` is the same.
+"""The program: `weltenstimme serve`, `settings`, `token` and the other commands; `python -m server` is the same.
 
 Exit codes: 0 all went well (a server that was asked to stop included), 1 the server could not start, 2 a setting or an option
 is wrong.
@@ -23,7 +23,8 @@ from aiohttp.abc import AbstractAccessLogger
 from server import config, data_folder, logs, options, resources, secrets
 from server.config import Settings
 from server.errors import ConfigError
-from server.options import Command
+from server.options import Command, CommandLine
+from server.voice.ports import StoreError
 
 __all__ = ["AccessLogger", "main"]
 
@@ -63,13 +64,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if line.command is Command.SETTINGS:
             print(_table(settings))
             return 0
+        if line.command is not Command.SERVE:
+            return _run_command(settings, line)
         return _serve(settings)
     except ConfigError as problem:
         print(f"weltenstimme: {problem}", file=sys.stderr)
         return 2
-    except (CannotStart, data_folder.InUse) as problem:
+    except (CannotStart, StoreError, data_folder.InUse) as problem:
         print(f"weltenstimme: {problem}", file=sys.stderr)
         return 1
+
+
+def _run_command(settings: Settings, line: CommandLine) -> int:
+    """Runs what works beside a server, and on the same database."""
+    from server.commands import audit, bench, import_older, role, token  # noqa: PLC0415 - `serve` and `--help` need not load them
+
+    commands = {
+        Command.TOKEN: token.run,
+        Command.ROLE: role.run,
+        Command.AUDIT: audit.run,
+        Command.IMPORT: import_older.run,
+        Command.BENCH: bench.run,
+    }
+    return commands[line.command](settings, line)
 
 
 def _table(settings: Settings) -> str:

@@ -20,6 +20,7 @@ from dotenv.parser import parse_stream
 
 from server import setting_kinds as kinds
 from server.errors import ConfigError
+from server.limit_rules import DEFAULT_RULES, FOR_API_TOKENS, KINDS
 
 __all__ = ["ENV_PREFIX", "SETTINGS", "Setting", "Settings", "load", "nearest", "read_env_file", "shown"]
 
@@ -48,8 +49,12 @@ class Settings:
     """Not given, `max_participants` - 1, but from 1 to 12."""
     allowed_origins: tuple[str, ...] = ("*",)
     default_language: str = "de"
-    rate_limits: str = "off"
+    rate_limits: str = DEFAULT_RULES
+    trusted_proxies: tuple[str, ...] = ("127.0.0.0/8", "::1/128")
+    max_sockets_per_address: int = 2000
+    max_rooms_per_user: int = 10
     ice_servers: tuple[dict[str, Any], ...] = field(default=(), repr=False)
+    capacity_packets: int = 0
     print_token: bool = False
     log_level: str = "info"
     join_timeout_seconds: float = 20.0
@@ -57,8 +62,14 @@ class Settings:
     speaking_threshold_dbov: int = 50
     speaking_attack_packets: int = 2
     speaking_hangover_ms: int = 400
+    speaking_noise_margin_db: int = 8
+    speaking_noise_window_seconds: float = 5.0
+    speaking_always_dbov: int = 30
+    interval_retention_days: float = 0.0
     session_token_hours: float = 24.0
     guest_token_hours: float = 24.0
+    kick_minutes: float = 10.0
+    mute_hours: float = 24.0
 
     def __post_init__(self) -> None:
         if self.database == Path():
@@ -154,8 +165,28 @@ SETTINGS: Final[tuple[Setting, ...]] = (
     Setting(
         "rate_limits",
         kinds.RATE_LIMITS,
-        "How often one caller may do what, as name=times/seconds.",
+        "How often one caller may do what, as name=times/seconds; the list is the whole list. Kinds: "
+        + ", ".join(f"{kind} ({meaning})" for kind, meaning in KINDS.items())
+        + f"; with {FOR_API_TOKENS} at its end, as in join{FOR_API_TOKENS}, a rule is for API tokens.",
         example="join=30/60s,guest=10/60s",
+    ),
+    Setting(
+        "trusted_proxies",
+        kinds.NETWORKS,
+        "The proxies in front of this server that are believed whom they speak for (X-Forwarded-For); limits count addresses.",
+        example="10.0.0.0/8",
+    ),
+    Setting(
+        "max_sockets_per_address",
+        kinds.whole_number(0, 1_000_000),
+        "How many WebSocket connections one address may have open; 0 for any number.",
+        unit="connections",
+    ),
+    Setting(
+        "max_rooms_per_user",
+        kinds.whole_number(0, 10_000),
+        "How many rooms one user may be in at the same time; 0 for any number.",
+        unit="rooms",
     ),
     Setting(
         "ice_servers",
@@ -164,6 +195,12 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         derived="none",
         example='[{"urls": "turn:turn.example:3478", "username": "…", "credential": "…"}]',
         secret=True,
+    ),
+    Setting(
+        "capacity_packets",
+        kinds.whole_number(0, 100_000_000),
+        "How many packets of audio may leave before nobody new is let in; 0 for what weltenstimme bench capacity measured here.",
+        unit="packets/s",
     ),
     Setting(
         "print_token",
@@ -193,8 +230,41 @@ SETTINGS: Final[tuple[Setting, ...]] = (
         "speaking_attack_packets", kinds.whole_number(1, 50), "How many loud packets in a row begin speaking.", unit="packets"
     ),
     Setting("speaking_hangover_ms", kinds.whole_number(0, 5000), "How long a pause within speaking may be.", unit="ms"),
+    Setting(
+        "speaking_noise_margin_db",
+        kinds.whole_number(0, 40),
+        "By how much a voice must be louder than the room behind it, where a client suppresses no noise; 0: the threshold alone.",
+        unit="dB",
+    ),
+    Setting(
+        "speaking_noise_window_seconds",
+        kinds.number(0.5, 60),
+        "The quietest moment of so long is taken for the room; a sound without a gap for longer is noise.",
+        unit="s",
+    ),
+    Setting(
+        "speaking_always_dbov",
+        kinds.whole_number(0, 126),
+        "What is as loud as this, that far below full scale, is speaking in any room.",
+        unit="-dBov",
+    ),
+    Setting(
+        "interval_retention_days",
+        kinds.number(0, 36_500),
+        "How long single talk-spurts and points of quality are kept; what they come to in all stays. 0 keeps them for good.",
+        unit="days",
+    ),
     Setting("session_token_hours", kinds.number(0.01, 8760), "How long a session token is valid.", unit="h"),
     Setting("guest_token_hours", kinds.number(0.01, 8760), "How long the token of a guest is valid.", unit="h"),
+    Setting(
+        "kick_minutes", kinds.number(0.01, 525_600), "How long someone who was kicked may not come back to that room.", unit="min"
+    ),
+    Setting(
+        "mute_hours",
+        kinds.number(0.01, 8760),
+        "How long a moderator's mute holds in that room, over leaving and coming back, where nobody lifts it.",
+        unit="h",
+    ),
 )
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "Forbidden",
     "InternalError",
     "InvalidRequest",
+    "Kicked",
     "MethodNotAllowed",
     "MissingFields",
     "MissingSessionId",
@@ -32,6 +33,7 @@ __all__ = [
     "SessionNotFound",
     "TargetNotFound",
     "Unauthorized",
+    "UserNotFound",
     "VoiceError",
     "WrongState",
 ]
@@ -112,6 +114,15 @@ class Forbidden(VoiceError):
     message_key = "forbidden"
 
 
+class Kicked(Forbidden):
+    """The user was put out of this room and may not come back before `expires_at`. Its code text is that of `Forbidden`."""
+
+    message_key = "kicked"
+
+    def __init__(self, *, expires_at: datetime, retry_after: int) -> None:
+        super().__init__(retry_after=retry_after, reason="kicked", expires_at=expires_at)
+
+
 class RoomFull(VoiceError):
     """The room has no free place."""
 
@@ -156,6 +167,14 @@ class SessionNotFound(VoiceError):
     status = 404
     error = "Session not found"
     message_key = "session_not_found"
+
+
+class UserNotFound(VoiceError):
+    """Nobody of this id was ever here."""
+
+    status = 404
+    error = "User not found"
+    message_key = "user_not_found"
 
 
 class AlreadyInRoom(VoiceError):
@@ -232,7 +251,7 @@ class WrongState(VoiceError):
 
 
 class TargetNotFound(VoiceError):
-    """A relayed message names nobody who is in the sender's room."""
+    """A relayed message names nobody who is in the sender's room, or an action or report nobody who was there."""
 
     status = 404
     error = "Target not found"

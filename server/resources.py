@@ -36,10 +36,14 @@ VENDOR_IMPORTS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What a page may import from npm: module specifier -> path below `vendor_dir()`. The import map is made from it."""
 
-VENDOR_PACKAGES: Final[tuple[str, ...]] = ("@lit/reactive-element", "lit", "lit-element", "lit-html")
+VENDOR_PACKAGES: Final[tuple[str, ...]] = ("@lit/reactive-element", "lit", "lit-element", "lit-html", "swagger-ui-dist")
 """The npm packages that a page loads from: the only ones served below `/vendor/` and carried in a wheel."""
 
 _VENDOR_SUFFIXES: Final = frozenset({".css", ".js", ".mjs", ".wasm"})
+_VENDOR_ONLY: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
+    {"swagger-ui-dist": frozenset({"swagger-ui-bundle.js", "swagger-ui.css"})}
+)
+"""Of these packages nothing but these files."""
 _VENDOR_SKIPPED_FOLDERS: Final = frozenset({"development", "node", "node_modules"})
 
 _PACKAGE: Final = Path(__file__).resolve().parent
@@ -51,11 +55,12 @@ def is_vendored(path: PurePosixPath) -> bool:
     """Whether a file of `vendor_dir()` may reach a browser; `path` is relative to it.
 
     True for a script, style sheet or WebAssembly file of one of `VENDOR_PACKAGES`, without the builds that those carry for
-    development and for Node. A path that leads out of the folder is never one.
+    other uses. A path that leads out of the folder is never one.
     """
     if path.is_absolute() or ".." in path.parts or path.suffix not in _VENDOR_SUFFIXES:
         return False
-    if not any(path.is_relative_to(package) for package in VENDOR_PACKAGES):
+    package = next((package for package in VENDOR_PACKAGES if path.is_relative_to(package)), None)
+    if package is None or (package in _VENDOR_ONLY and path.name not in _VENDOR_ONLY[package]):
         return False
     return _VENDOR_SKIPPED_FOLDERS.isdisjoint(path.parts)
 

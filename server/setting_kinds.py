@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from server.limit_rules import OFF, parse_rules
+
 __all__ = [
     "API_TOKENS",
     "FILE",
@@ -24,6 +26,7 @@ __all__ = [
     "IP_ADDRESSES",
     "IP_ADDRESS_OR_ANY",
     "JWT_SECRET",
+    "NETWORKS",
     "ORIGINS",
     "PORT",
     "RATE_LIMITS",
@@ -141,7 +144,10 @@ def _host(text: str) -> str:
 def _path(text: str) -> Path:
     if "\0" in text:
         raise BadValue("is not a path")
-    return Path(text).expanduser()
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise BadValue("begins with the home of somebody who is not known here") from None
 
 
 def _world(text: str) -> str:
@@ -180,13 +186,19 @@ def _jwt_secret(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        raise BadValue("has an entry that is neither an IP address nor a network") from None
+
+
 def _rate_limits(text: str) -> str:
-    if text.lower() == "off":
-        return "off"
-    rules = [rule.strip() for rule in text.split(",")]
-    if not all(re.fullmatch(r"[a-z_]+=[1-9][0-9]{0,6}/[1-9][0-9]{0,4}s", rule) for rule in rules):
-        raise BadValue("has a rule that cannot be read")
-    return ",".join(rules)
+    try:
+        rules = parse_rules(text)
+    except ValueError as problem:
+        raise BadValue(str(problem)) from None
+    return ",".join(f"{name}={rule.times}/{rule.seconds}s" for name, rule in rules.items()) or OFF
 
 
 def _ice_servers(text: str) -> tuple[dict[str, Any], ...]:
@@ -219,6 +231,9 @@ SWITCH: Final = Kind("switch", "true or false", _switch)
 HOST: Final = Kind("host", "a host name or an IP address", _host)
 IP_ADDRESS_OR_ANY: Final = Kind("IP address", "an IP address", lambda text: _address(text) if text else "", may_be_empty=True)
 IP_ADDRESSES: Final = _items("IP addresses", "IP addresses with commas between", _address, may_be_empty=True)
+NETWORKS: Final = _items(
+    "networks", "IP addresses and networks such as 10.0.0.0/8 with commas between", _network, may_be_empty=True
+)
 FOLDER: Final = Kind("folder", "the path of a folder", _path)
 FILE: Final = Kind("file", "the path of a file", _path)
 WORLDS: Final = _items("names", "names of small letters, digits, - and _ with commas between", _world)

@@ -68,6 +68,8 @@ def make_settings(folder: Path, **overrides: Any) -> Settings:
         "data_dir": folder,
         "api_tokens": (secrets.token_urlsafe(32), secrets.token_urlsafe(32)),
         "jwt_secret": secrets.token_urlsafe(48),
+        "rate_limits": "off",
+        "max_sockets_per_address": 0,
     }
     return Settings(**(values | overrides))
 

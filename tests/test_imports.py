@@ -20,10 +20,13 @@ ROOT = Path(server.__file__).parent
 GROUND_FLOOR = frozenset(
     {
         "",  # the package itself, for its version
+        "capacity",
         "config",
         "data_folder",
         "errors",
         "i18n",
+        "limit_rules",
+        "load",
         "logs",
         "options",
         "protocol",
@@ -32,7 +35,14 @@ GROUND_FLOOR = frozenset(
         "setting_kinds",
     }
 )
-FLOORS = (GROUND_FLOOR, frozenset({"media", "voice"}), frozenset({"signalling", "storage"}), {"web"}, {"app"}, {"__main__"})
+FLOORS = (
+    GROUND_FLOOR,
+    frozenset({"media", "voice"}),
+    frozenset({"signalling", "storage"}),
+    {"web"},
+    frozenset({"app", "commands"}),
+    {"__main__"},
+)
 """From the ground up. A part imports from floors below its own and from itself; on the ground floor, parts import each other."""
 
 LIBRARY_HOMES = {
@@ -49,6 +59,7 @@ LIBRARY_HOMES = {
     "ifaddr": ("media/",),
     "jwt": ("web/auth.py",),
     "pylibsrtp": ("media/dtls_srtp.py",),
+    "throttled": ("web/limits.py",),
     "sqlite3": ("storage/",),
 }
 """Where a library may be imported, as paths below `server/`; the longest name that fits an import decides."""

@@ -57,7 +57,7 @@ def test_it_carries_pages_schema_packages_and_nothing_else(wheel: Path) -> None:
     for path in resources.VENDOR_IMPORTS.values():
         assert any(name.startswith(path) for name in vendored), path
     assert all(resources.is_vendored(PurePosixPath(name)) or name.endswith("/LICENSE") for name in vendored)
-    assert {name.split("/")[0].partition("-")[0] for name in names} == {"server", "weltenstimme"}
+    assert {name.split("/")[0].partition("-")[0] for name in names} == {"bench", "server", "weltenstimme"}
     assert not [name for name in names if "__pycache__" in name or name.endswith(".map")]
     assert "weltenstimme = server.__main__:main" in entry_points
     assert "License-Expression: MIT" in described
@@ -93,6 +93,9 @@ async def test_its_server_serves_pages_and_packages_and_makes_a_database(install
         ("lit-html/directives/repeat.js", True),
         ("lit/index.d.ts", False),
         ("lit/package.json", False),
+        ("swagger-ui-dist/swagger-ui-bundle.js", True),
+        ("swagger-ui-dist/swagger-ui.css", True),
+        ("swagger-ui-dist/swagger-ui-standalone-preset.js", False),
         ("lit/development/index.js", False),
         ("lit-html/node/lit-html.js", False),
         ("typescript/lib/tsc.js", False),

@@ -342,4 +342,4 @@ def test_details_of_an_error_stand_beside_its_fields_and_never_over_them() -> No
 
 
 def test_close_codes_are_those_of_the_contract() -> None:
-    assert {code.value for code in CloseCode} == {1000, 1009, 1012, 1013, 4400, 4401, 4403, 4404, 4408, 4409}
+    assert {code.value for code in CloseCode} == {1000, 1009, 1012, 1013, 4400, 4401, 4403, 4404, 4408, 4409, 4429}

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from server.protocol.fields import Identifier, RequestId, Token
+from server.protocol.fields import DurationHours, Identifier, Reason, RequestId, Token
+from server.protocol.moderation import ActionType
 
 __all__ = [
     "ClientMessage",
@@ -19,12 +20,17 @@ __all__ = [
     "LeaveMessage",
     "RelayedMessage",
     "SessionDescription",
+    "VoiceAction",
+    "VoiceAdminMute",
     "VoiceAnswer",
     "VoiceHand",
     "VoiceIceCandidate",
+    "VoiceKick",
     "VoiceMute",
     "VoiceOffer",
     "VoicePing",
+    "VoiceWarn",
+    "VoiceWarnAck",
 ]
 
 
@@ -156,3 +162,51 @@ class VoicePing(ClientMessage):
     """Ask for a `pong`. Messages of a connection are taken in order, so the pong says that those before it were."""
 
     type = "ping"
+
+
+class ModeratorMessage(ClientMessage):
+    """What moderators send. `user_id` is whom it is about, in the sender's room. `reason` is None where they give none."""
+
+    user_id: Identifier
+    reason: Reason | None = None
+
+
+class VoiceKick(ModeratorMessage):
+    """Put someone out of the room."""
+
+    type = "voice_kick"
+
+    duration_hours: DurationHours | None = None
+
+
+class VoiceAdminMute(ModeratorMessage):
+    """Mute someone, or lift a moderator's mute."""
+
+    type = "voice_admin_mute"
+
+    muted: bool
+    duration_hours: DurationHours | None = None
+
+
+class VoiceWarn(ModeratorMessage):
+    """Warn someone."""
+
+    type = "voice_warn"
+
+
+class VoiceAction(ModeratorMessage):
+    """Any action. `world` is for those on a whole world: None is that of the room, `*` all of them."""
+
+    type = "voice_action"
+
+    action_type: ActionType
+    world: Identifier | None = None
+    duration_hours: DurationHours | None = None
+
+
+class VoiceWarnAck(ClientMessage):
+    """A warning was read."""
+
+    type = "voice_warn_ack"
+
+    action_id: Identifier

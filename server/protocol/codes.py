@@ -33,3 +33,5 @@ class CloseCode(IntEnum):
     """No `voice_join` in time, or no sign of life."""
     REPLACED = 4409
     """A newer connection of the same session took over."""
+    TOO_MANY = 4429
+    """Many messages were refused, as there were too many of them, and more came."""

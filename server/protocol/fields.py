@@ -6,11 +6,21 @@ welcome; control characters are not, and neither are the characters that turn th
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, PlainSerializer, StringConstraints, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidationError,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError, from_json
 
 __all__ = [
@@ -19,11 +29,15 @@ __all__ = [
     "MAX_ID_CHARS",
     "MAX_NAME_BYTES",
     "MAX_NAME_CHARS",
+    "MAX_REASON_CHARS",
     "MAX_REQUEST_ID_CHARS",
     "MAX_TOKEN_CHARS",
+    "DurationHours",
     "Emoji",
     "Identifier",
+    "Moment",
     "PersonName",
+    "Reason",
     "RequestId",
     "Token",
     "WireTime",
@@ -43,8 +57,16 @@ MAX_NAME_BYTES: Final = 1024
 """64 emoji of several code points each fit; a name that is nothing but marks does not grow without end."""
 MAX_EMOJI_BYTES: Final = 64
 MAX_REQUEST_ID_CHARS: Final = 64
+MAX_REASON_CHARS: Final = 500
+MIN_DURATION_HOURS: Final = 0.0001
+"""A third of a second; what is shorter is nothing."""
+MAX_DURATION_HOURS: Final = 876_000
+"""A hundred years; what is to last longer is for good."""
 MAX_TOKEN_CHARS: Final = 8192
 
+_DATE_AND_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}")
+_FIRST_YEAR: Final = 1970
+_LAST_YEAR: Final = 9000
 _LINE_SEPARATORS: Final = "\u2028\u2029"
 _DIRECTION_CONTROLS: Final = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 _REFUSED: Final = frozenset(_LINE_SEPARATORS + _DIRECTION_CONTROLS)
@@ -163,24 +185,72 @@ def _short_emoji(text: str) -> str:
     return text
 
 
-WireTime = Annotated[datetime, PlainSerializer(format_time, return_type=str)]
+def _iso_text(value: object) -> object:
+    """Numbers in a text would be taken for seconds since 1970."""
+    if not isinstance(value, str):
+        raise PydanticCustomError("string_type", "not a string")
+    if not _DATE_AND_TIME.match(value):
+        raise PydanticCustomError("not_a_time", "not a time such as 2026-02-13T17:30:00.000Z")
+    return value
+
+
+def _recent_era(moment: datetime) -> datetime:
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise PydanticCustomError("out_of_range", "out of range")
+    return moment
+
+
+_TIME_SCHEMA: Final = {"type": "string", "format": "date-time"}
+
+WireTime = Annotated[datetime, PlainSerializer(format_time, return_type=str), WithJsonSchema(_TIME_SCHEMA, mode="serialization")]
 """An aware time, written as `format_time` does."""
 
+Moment = Annotated[
+    AwareDatetime, BeforeValidator(_iso_text), AfterValidator(_recent_era), WithJsonSchema(_TIME_SCHEMA, mode="validation")
+]
+"""A time that somebody tells us: ISO 8601 with its offset, as text."""
+
 Identifier = Annotated[
-    str, StringConstraints(strict=True, max_length=MAX_ID_CHARS), AfterValidator(_without_controls), AfterValidator(_visible)
+    str,
+    StringConstraints(strict=True, max_length=MAX_ID_CHARS),
+    AfterValidator(_without_controls),
+    AfterValidator(_visible),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARS}, mode="validation"),
 ]
 """The id of a room, a user or a session, or the name of a world."""
 
 PersonName = Annotated[
-    str, StringConstraints(strict=True), AfterValidator(_without_controls), AfterValidator(_short_name), AfterValidator(_visible)
+    str,
+    StringConstraints(strict=True),
+    AfterValidator(_without_controls),
+    AfterValidator(_short_name),
+    AfterValidator(_visible),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_NAME_BYTES}, mode="validation"),
 ]
 """What a person wants to be called, without white space around it."""
 
-Emoji = Annotated[str, StringConstraints(strict=True), AfterValidator(_without_controls), AfterValidator(_short_emoji)]
+Emoji = Annotated[
+    str,
+    StringConstraints(strict=True),
+    AfterValidator(_without_controls),
+    AfterValidator(_short_emoji),
+    WithJsonSchema({"type": "string", "maxLength": MAX_EMOJI_BYTES}, mode="validation"),
+]
 """The emoji that stands for a person. Whether it is one is the business of the font."""
 
 RequestId = Annotated[str, StringConstraints(strict=True, max_length=MAX_REQUEST_ID_CHARS), AfterValidator(_without_controls)]
 """What a client calls its request; the answer repeats it."""
+
+Reason = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=MAX_REASON_CHARS),
+    AfterValidator(_without_controls),
+    AfterValidator(lambda text: text if not is_blank(text) else None),
+]
+"""Why somebody does something, in their words; None where they say nothing."""
+
+DurationHours = Annotated[float, Field(strict=True, ge=MIN_DURATION_HOURS, le=MAX_DURATION_HOURS, allow_inf_nan=False)]
+"""How long something is to last; fractions are welcome."""
 
 Token = Annotated[str, StringConstraints(strict=True, max_length=MAX_TOKEN_CHARS)]
 """A bearer token."""

@@ -220,7 +220,7 @@ class ConfigAnswer(Answer):
 
 
 class HealthAnswer(BaseModel):
-    """How the server is. `degraded` goes with a status of 503."""
+    """How the server is. `degraded` goes with a status of 503. A figure of `load` is None where there is none."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -229,5 +229,7 @@ class HealthAnswer(BaseModel):
     version: str
     features: tuple[str, ...]
     database: Literal["connected", "disconnected"]
+    ledger: dict[str, Any]
     media: dict[str, Any]
+    load: dict[str, int | float | None]
     timestamp: WireTime

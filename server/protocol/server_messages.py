@@ -9,25 +9,32 @@ from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model
 from pydantic.alias_generators import to_camel
 from pydantic_core import to_json
 
+from server.protocol.fields import WireTime
 from server.protocol.rest import ParticipantView
 
 __all__ = [
     "SERVER_MESSAGES",
+    "ActionMessage",
     "ErrorMessage",
     "HandMessage",
     "JoinedMessage",
+    "KickMessage",
     "MediaMessage",
     "MuteMessage",
     "PersonJoined",
     "PersonLeft",
     "PongMessage",
+    "QualityMessage",
     "RelayMessage",
+    "ReportMessage",
     "ServerMessage",
     "SfuAnswer",
     "SlotEntry",
     "SlotsMessage",
     "SpeakerEntry",
     "SpeakingMessage",
+    "WarnMessage",
+    "WarningRead",
     "addressed",
 ]
 
@@ -210,6 +217,83 @@ class MediaMessage(ServerMessage):
     reason: str | None
 
 
+class KickMessage(ServerMessage):
+    """To someone who is put out of the room, as the last word but `voice_leave`. `expires_at` is when they may come back; None:
+    never. `reason` are the moderator's words, None where there are none; `by` is a name."""
+
+    type = "voice_kick"
+
+    session_id: str
+    reason: str | None
+    by: str
+    banned: bool
+    expires_at: WireTime | None
+
+
+class WarnMessage(ServerMessage):
+    """To someone who is warned; told again to each new connection until it is acknowledged (`voice_warn_ack`)."""
+
+    type = "voice_warn"
+
+    session_id: str
+    action_id: str
+    reason: str | None
+    by: str
+
+
+class WarningRead(ServerMessage):
+    """To who warned: it was acknowledged by the one of this session."""
+
+    type = "voice_warn_ack"
+
+    session_id: str
+    user_id: str
+    action_id: str
+
+
+class ReportMessage(ServerMessage):
+    """To those in the room who may act on it: someone reported someone. `session_id` is the receiver's."""
+
+    type = "voice_report"
+
+    session_id: str
+    report_id: str
+    reporter_user_id: str
+    target_user_id: str
+    reason: str | None
+
+
+class ActionMessage(ServerMessage):
+    """The answer to a moderator's message: carried out and logged. `sessions` are those that it concerned."""
+
+    type = "voice_action"
+
+    session_id: str
+    action_id: str
+    action_type: str
+    user_id: str
+    expires_at: WireTime | None
+    sessions: tuple[str, ...]
+
+
+class QualityMessage(ServerMessage):
+    """How good someone's connection is, when it has changed. `jitter_ms` and `loss_pct` are of the worse direction, up is from
+    them to the server; None where nothing was there to measure."""
+
+    type = "voice_quality"
+
+    session_id: str
+    quality: str
+    mos: float
+    rtt_ms: float | None
+    jitter_ms: float | None
+    loss_pct: float | None
+    up_jitter_ms: float | None
+    up_loss_pct: float | None
+    down_jitter_ms: float | None
+    down_loss_pct: float | None
+
+
 class PongMessage(ServerMessage):
     """The answer to `ping`. `session_id` is None before `voice_joined`."""
 
@@ -251,6 +335,12 @@ SERVER_MESSAGES: Final[tuple[type[ServerMessage], ...]] = (
     SlotsMessage,
     SpeakingMessage,
     MediaMessage,
+    KickMessage,
+    WarnMessage,
+    WarningRead,
+    ReportMessage,
+    ActionMessage,
+    QualityMessage,
     PongMessage,
     ErrorMessage,
 )

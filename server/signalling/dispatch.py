@@ -6,6 +6,7 @@ so does a `voice_join` that is refused (4401, 4404).
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,9 @@ from pydantic import ValidationError
 from server.config import Settings
 from server.errors import (
     BadMessage,
+    Banned,
     InternalError,
+    Kicked,
     RateLimited,
     SessionAlreadyEnded,
     SessionNotFound,
@@ -33,20 +36,26 @@ from server.protocol.client_messages import (
     JoinMessage,
     LeaveMessage,
     RelayedMessage,
+    VoiceAction,
+    VoiceAdminMute,
     VoiceAnswer,
     VoiceHand,
     VoiceIceCandidate,
+    VoiceKick,
     VoiceMute,
     VoiceOffer,
     VoicePing,
+    VoiceWarn,
+    VoiceWarnAck,
 )
 from server.protocol.fields import MAX_REQUEST_ID_CHARS, object_from_json, reason_of
 from server.protocol.server_messages import JoinedMessage, PongMessage, RelayMessage, SfuAnswer
 from server.signalling.hub import Hub
+from server.signalling.orders import ModerationControl, OrderHandlers, tell_muted, tell_standing
 from server.signalling.outbox import Delivery
-from server.signalling.peer import Peer, PeerState, Seat
+from server.signalling.peer import Peer, PeerState, Seat, seat_of
 from server.signalling.views import error_message, participant_views
-from server.voice.participant import EndReason, Participant, ParticipantState, Role
+from server.voice.participant import EndReason, MutedBy, Participant, ParticipantState, Role
 from server.voice.ports import SessionSummary
 
 __all__ = ["CallControl", "Dispatcher", "SessionAuthority"]
@@ -60,6 +69,8 @@ _OPEN: Final = frozenset({PeerState.AWAITING_JOIN, PeerState.JOINED})
 _JOIN_REFUSALS: Final[Mapping[type[VoiceError], CloseCode]] = MappingProxyType(
     {
         Unauthorized: CloseCode.UNAUTHORIZED,
+        Kicked: CloseCode.REMOVED,
+        Banned: CloseCode.REMOVED,
         SessionNotFound: CloseCode.NO_SESSION,
         SessionAlreadyEnded: CloseCode.NO_SESSION,
     }
@@ -102,8 +113,12 @@ class _Entry(Generic[M]):
 class Dispatcher:
     """Takes what a connection sends. One message of a connection is done before its next one is taken."""
 
-    def __init__(self, service: CallControl, hub: Hub, authority: SessionAuthority, settings: Settings) -> None:
+    def __init__(
+        self, service: CallControl, hub: Hub, authority: SessionAuthority, settings: Settings, moderation: ModerationControl
+    ) -> None:
         self._service = service
+        self._moderation = moderation
+        orders = OrderHandlers(service, moderation)
         self._hub = hub
         self._authority = authority
         self._settings = settings
@@ -114,6 +129,11 @@ class Dispatcher:
             _Entry(VoiceIceCandidate, self._candidate, _JOINED),
             _Entry(VoiceMute, self._mute, _JOINED),
             _Entry(VoiceHand, self._hand, _JOINED),
+            _Entry(VoiceKick, orders.kick, _JOINED),
+            _Entry(VoiceAdminMute, orders.mute, _JOINED),
+            _Entry(VoiceWarn, orders.warn, _JOINED),
+            _Entry(VoiceAction, orders.action, _JOINED),
+            _Entry(VoiceWarnAck, orders.acknowledge, _JOINED),
             _Entry(LeaveMessage, self._leave, _JOINED),
             _Entry(VoicePing, self._ping, _OPEN),
         )
@@ -153,12 +173,18 @@ class Dispatcher:
     def seen(self, peer: Peer) -> None:
         """Something came from this connection, if only the answer to a ping."""
         if peer.state is PeerState.JOINED:
-            self._service.signalling_seen(_seat_of(peer).session_id)
+            self._service.signalling_seen(seat_of(peer).session_id)
 
     def disconnected(self, peer: Peer) -> None:
         """The connection is gone. Its session only loses it; presence decides what becomes of it."""
         if self._hub.closed(peer):
-            self._service.signalling_detached(_seat_of(peer).session_id)
+            self._service.signalling_detached(seat_of(peer).session_id)
+
+    async def went_away(self, peer: Peer) -> None:
+        """The client's page is gone for good: the same as `voice_leave`, if this connection still speaks for its session."""
+        if peer.state is PeerState.JOINED and self._hub.speaks_for(peer):
+            with contextlib.suppress(VoiceError):  # it has ended already
+                await self._service.end(seat_of(peer).session_id, EndReason.LEFT)
 
     @staticmethod
     def _refuse(peer: Peer, problem: VoiceError, raw: Mapping[str, Any]) -> None:
@@ -175,12 +201,15 @@ class Dispatcher:
             if message.token is None:
                 raise Unauthorized
             self._authority.verify_session_token(message.token, message.session_id)
+        # One that a moderator ended is refused for that, and not as one that nobody knows.
+        self._moderation.check_removed(message.session_id)
         participant = self._service.participant(message.session_id)
         # No await from here on: what happens between the snapshot and the seat would be missed, or told twice.
         resumed = self._service.signalling_attached(participant.session_id)
         peer.join(Seat(participant.session_id, participant.room_id, participant.user_id))
         peer.send(self._snapshot(participant, resumed=resumed, request_id=message.request_id).encode())
         self._hub.take_seat(peer)
+        tell_standing(peer, participant)
 
     def _snapshot(self, participant: Participant, *, resumed: bool, request_id: str | None) -> JoinedMessage:
         # Who has a place but no connection yet was not announced and would not be said goodbye to either.
@@ -202,7 +231,7 @@ class Dispatcher:
         if message.has_target:
             self._relay(peer, message)
             return
-        session_id = _seat_of(peer).session_id
+        session_id = seat_of(peer).session_id
         try:
             answer = await self._service.negotiate(session_id, message.sdp.sdp)
         except OfferError as problem:
@@ -221,11 +250,11 @@ class Dispatcher:
             self._relay(peer, message)
 
     def _relay(self, peer: Peer, message: RelayedMessage) -> None:
-        sender = _seat_of(peer)
+        sender = seat_of(peer)
         target = self._hub.find(sender.room_id, session_id=message.target_session_id, user_id=message.target_user_id)
         if target is None or target is peer:
             raise TargetNotFound
-        receiver = _seat_of(target)
+        receiver = seat_of(target)
         relayed = RelayMessage(
             relayed_type=message.type,
             session_id=sender.session_id,
@@ -238,22 +267,21 @@ class Dispatcher:
             raise RateLimited(retry_after=_RELAY_RETRY_AFTER_SECONDS)
 
     async def _mute(self, peer: Peer, message: VoiceMute) -> None:
-        self._service.set_self_muted(_seat_of(peer).session_id, message.muted)
+        session_id = seat_of(peer).session_id
+        self._service.set_self_muted(session_id, message.muted)
+        participant = self._service.participant(session_id)
+        if MutedBy.MODERATOR in participant.muted_by and not message.muted:
+            tell_muted(peer, participant, message.request_id)
 
     async def _hand(self, peer: Peer, message: VoiceHand) -> None:
-        self._service.set_hand(_seat_of(peer).session_id, message.raised)
+        self._service.set_hand(seat_of(peer).session_id, message.raised)
 
     async def _leave(self, peer: Peer, message: LeaveMessage) -> None:
-        await self._service.end(_seat_of(peer).session_id, EndReason.LEFT)
+        await self._service.end(seat_of(peer).session_id, EndReason.LEFT)
 
     async def _ping(self, peer: Peer, message: VoicePing) -> None:
         session_id = peer.seat.session_id if peer.seat is not None else None
         peer.send(PongMessage(session_id=session_id, request_id=message.request_id).encode())
-
-
-def _seat_of(peer: Peer) -> Seat:
-    assert peer.seat is not None, "the table lets only joined connections through"
-    return peer.seat
 
 
 def _decode(model: type[M], raw: Mapping[str, Any]) -> M:

@@ -16,30 +16,42 @@ from server.errors import Draining
 from server.protocol import CloseCode
 from server.protocol.server_messages import (
     HandMessage,
+    KickMessage,
     MediaMessage,
     MuteMessage,
     PersonLeft,
+    QualityMessage,
+    ReportMessage,
     SlotEntry,
     SlotsMessage,
     SpeakerEntry,
     SpeakingMessage,
+    WarningRead,
+    WarnMessage,
     addressed,
 )
 from server.signalling.outbox import Delivery
 from server.signalling.peer import Peer
 from server.signalling.views import error_message, person_joined
 from server.voice.events import (
+    ConnectionChanged,
     HandChanged,
     LevelsChanged,
+    LevelsContradicted,
     MediaStateChanged,
     MuteChanged,
     ParticipantJoined,
     ParticipantLeft,
+    QualityMeasured,
+    Removed,
+    Reported,
     SlotsChanged,
     SpeakingChanged,
     VoiceEvent,
+    Warned,
+    WarningAcknowledged,
 )
-from server.voice.participant import EndReason
+from server.voice.participant import EndReason, MutedBy
 
 __all__ = ["Hub"]
 
@@ -56,6 +68,7 @@ CLOSE_CODES: Final[Mapping[EndReason, CloseCode]] = MappingProxyType(
         EndReason.TIMEOUT: CloseCode.SILENT,
         EndReason.CRASH_RECOVERY: CloseCode.NO_SESSION,
         EndReason.SERVER_STOP: CloseCode.RESTARTING,
+        EndReason.REVOKED: CloseCode.UNAUTHORIZED,
     }
 )
 """What the connection of an ended session is closed with."""
@@ -74,11 +87,13 @@ class Hub:
         self._by_user: dict[tuple[str, str], Peer] = {}
         self._user_ids: dict[str, str] = {}
         self._slots: dict[str, bytes] = {}
+        self._quality: dict[str, dict[str, bytes]] = {}  # by room and session: what was told last
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         self._stopping = False
         self._routes: dict[type[Any], Callable[[Any], None]] = {
             ParticipantJoined: self._joined,
+            ConnectionChanged: self._keep_to_itself,
             ParticipantLeft: self._left,
             MuteChanged: self._mute_changed,
             HandChanged: self._hand_changed,
@@ -86,6 +101,12 @@ class Hub:
             LevelsChanged: self._levels_changed,
             SlotsChanged: self._slots_changed,
             MediaStateChanged: self._media_changed,
+            QualityMeasured: self._quality_measured,
+            LevelsContradicted: self._keep_from_people,
+            Removed: self._removed,
+            Warned: self._warned,
+            WarningAcknowledged: self._warning_read,
+            Reported: self._reported,
         }
 
     # --- connections --------------------------------------------------------------------------------------------
@@ -122,6 +143,14 @@ class Hub:
             older.close(CloseCode.REPLACED, "replaced by a newer connection")
         if (slots := self._slots.get(seat.session_id)) is not None:
             peer.send(slots)
+        for frame in self._quality.get(seat.room_id, {}).values():
+            peer.send(frame)
+
+    def close_credential(self, credential: str) -> None:
+        """The token of this name was revoked: connections whose upgrade carried it are closed (4401)."""
+        for peer in tuple(self._open):
+            if peer.credential == credential:
+                peer.close(CloseCode.UNAUTHORIZED, "the token was revoked")
 
     def find(self, room_id: str, *, session_id: str | None, user_id: str | None) -> Peer | None:
         """The connection in this room of that session, or of that user; where both are named, of the one who is both."""
@@ -150,13 +179,16 @@ class Hub:
         peer.send(error_message(Draining(), peer.language, session_id=session_id, request_id=None).encode())
         peer.close(CloseCode.RESTARTING, "the server stops")
 
+    def speaks_for(self, peer: Peer) -> bool:
+        """Whether this is the connection of its session: it has joined, and none has replaced it."""
+        seat = peer.seat
+        return seat is not None and self._rooms.get(seat.room_id, {}).get(seat.session_id) is peer
+
     def _unseat(self, peer: Peer) -> bool:
         seat = peer.seat
-        if seat is None:
+        if seat is None or not self.speaks_for(peer):
             return False
-        room = self._rooms.get(seat.room_id, {})
-        if room.get(seat.session_id) is not peer:
-            return False
+        room = self._rooms[seat.room_id]
         del room[seat.session_id]
         del self._by_user[seat.room_id, seat.user_id]
         if not room:
@@ -184,9 +216,13 @@ class Hub:
         self._user_ids[participant.session_id] = participant.user_id
         self._broadcast(participant.room_id, person_joined(participant).encode(), besides=participant.session_id)
 
+    def _keep_to_itself(self, event: ConnectionChanged) -> None:
+        """A connection that comes back soon is nobody else's business."""
+
     def _left(self, event: ParticipantLeft) -> None:
         self._user_ids.pop(event.session_id, None)
         self._slots.pop(event.session_id, None)
+        self._forget_quality(event.room_id, event.session_id)
         message = PersonLeft(session_id=event.session_id, user_id=event.user_id, reason=event.reason.value)
         self._broadcast(event.room_id, message.encode())
         peer = self._rooms.get(event.room_id, {}).get(event.session_id)
@@ -195,10 +231,45 @@ class Hub:
             peer.close(CLOSE_CODES[event.reason], event.reason.value)
 
     def _mute_changed(self, event: MuteChanged) -> None:
-        message = MuteMessage(session_id=event.session_id, user_id=event.user_id, muted=event.muted, by=event.by)
-        # Who muted themselves know it.
-        besides = event.session_id if event.by == "self" else None
-        self._broadcast(event.room_id, message.encode(), besides=besides)
+        told = MuteMessage(session_id=event.session_id, user_id=event.user_id, muted=event.muted, by=event.by.value)
+        if event.by is MutedBy.MODERATOR:  # who muted themselves know it
+            self._send_to(event.room_id, event.session_id, told.encode())
+        if event.by is MutedBy.SELF and MutedBy.MODERATOR in event.causes:
+            return  # for the others nothing has changed
+        if event.causes and not event.muted:  # a moderator's mute is over, the person's own is not
+            told = MuteMessage(session_id=event.session_id, user_id=event.user_id, muted=True, by="self")
+        self._broadcast(event.room_id, told.encode(), besides=event.session_id)
+
+    def _removed(self, event: Removed) -> None:
+        message = KickMessage(
+            session_id=event.session_id,
+            reason=event.words,
+            by=event.by,
+            banned=event.reason is EndReason.BANNED,
+            expires_at=event.expires_at,
+        )
+        self._send_to(event.room_id, event.session_id, message.encode())
+
+    def _warned(self, event: Warned) -> None:
+        message = WarnMessage(session_id=event.session_id, action_id=event.action_id, reason=event.words, by=event.by)
+        self._send_to(event.room_id, event.session_id, message.encode())
+
+    def _warning_read(self, event: WarningAcknowledged) -> None:
+        peer = self._by_user.get((event.room_id, event.by_user_id))
+        if peer is not None:
+            message = WarningRead(session_id=event.session_id, user_id=event.user_id, action_id=event.action_id)
+            peer.send(message.encode())
+
+    def _reported(self, event: Reported) -> None:
+        for session_id in event.moderators:
+            message = ReportMessage(
+                session_id=session_id,
+                report_id=event.report_id,
+                reporter_user_id=event.reporter_user_id,
+                target_user_id=event.target_user_id,
+                reason=event.words,
+            )
+            self._send_to(event.room_id, session_id, message.encode())
 
     def _hand_changed(self, event: HandChanged) -> None:
         message = HandMessage(session_id=event.session_id, user_id=event.user_id, raised=event.raised)
@@ -231,6 +302,39 @@ class Hub:
         self._slots[event.session_id] = frame
         self._send_to(event.room_id, event.session_id, frame)
 
+    def _quality_measured(self, event: QualityMeasured) -> None:
+        if not event.is_news:
+            return
+        message = QualityMessage(
+            session_id=event.session_id,
+            quality=event.quality,
+            mos=event.mos,
+            rtt_ms=_tenths(event.rtt_ms),
+            jitter_ms=_tenths(event.jitter_ms),
+            loss_pct=_tenths(event.loss_pct),
+            up_jitter_ms=_tenths(event.up_jitter_ms),
+            up_loss_pct=_tenths(event.up_loss_pct),
+            down_jitter_ms=_tenths(event.down_jitter_ms),
+            down_loss_pct=_tenths(event.down_loss_pct),
+        )
+        frame = message.encode()
+        # Kept for those who come later.
+        self._quality.setdefault(event.room_id, {})[event.session_id] = frame
+        self._broadcast(event.room_id, frame)
+
+    def _forget_quality(self, room_id: str, session_id: str) -> None:
+        room = self._quality.get(room_id, {})
+        room.pop(session_id, None)
+        if not room:
+            self._quality.pop(room_id, None)
+
+    def _keep_from_people(self, event: LevelsContradicted) -> None:
+        """A finding concerns those who look after the server; the log and the row have it."""
+
     def _media_changed(self, event: MediaStateChanged) -> None:
         message = MediaMessage(session_id=event.session_id, connected=event.connected, reason=event.reason)
         self._send_to(event.room_id, event.session_id, message.encode())
+
+
+def _tenths(value: float | None) -> float | None:
+    return round(value, 1) if value is not None else None

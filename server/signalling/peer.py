@@ -14,7 +14,7 @@ from server.i18n import Language
 from server.protocol import CloseCode
 from server.signalling.outbox import Delivery, Outbox, Verdict
 
-__all__ = ["Connection", "Peer", "PeerState", "Seat"]
+__all__ = ["Connection", "Peer", "PeerState", "Seat", "seat_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,8 @@ def _nothing(session_id: str) -> bool:
 class Peer:
     """`run` is to be one task, owned and awaited by the edge; it ends after `close`, or when the wire is gone.
 
-    `language` is for sentences. `preauthorised` says for which sessions the upgrade request itself carried the right to join.
+    `language` is for sentences. `preauthorised` says for which sessions the upgrade request itself carried the right to join, by
+    the token that `credential` names (None where it carried none, or one that cannot be revoked).
     """
 
     def __init__(
@@ -76,11 +77,13 @@ class Peer:
         *,
         language: Language,
         preauthorised: Callable[[str], bool] = _nothing,
+        credential: str | None = None,
         outbox: Outbox | None = None,
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
         self.language = language
         self.preauthorised = preauthorised
+        self.credential = credential
         self._connection = connection
         self._outbox = outbox if outbox is not None else Outbox()
         self._drain_seconds = drain_seconds
@@ -177,3 +180,9 @@ class Peer:
             raise RuntimeError(f"connection {self._name}: {self._state.value} -> {to.value} ({why})")
         logger.info("connection %s: %s -> %s (%s)", self._name, self._state.value, to.value, why)
         self._state = to
+
+
+def seat_of(peer: Peer) -> Seat:
+    """Of a connection that has joined."""
+    assert peer.seat is not None, "the table lets only joined connections through"
+    return peer.seat

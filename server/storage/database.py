@@ -22,7 +22,7 @@ from server.errors import ConfigError
 from server.storage.migrations import UnusableDatabase, migrate
 from server.voice.ports import StoreBusy, StoreError
 
-__all__ = ["Database", "WorkerConnection"]
+__all__ = ["Database", "WorkerConnection", "reading_connection"]
 
 logger = logging.getLogger(__name__)
 
@@ -63,10 +63,14 @@ class WorkerConnection(aiosqlite.Connection):
 
 
 class Database:
-    """`open` before use, `close` after. `max_waiting` bounds the calls that wait for the writer and the reader each."""
+    """`open` before use, `close` after. `max_waiting` bounds the calls that wait for the writer and the reader each.
 
-    def __init__(self, path: Path, *, max_waiting: int = 4096) -> None:
+    `wrote` is told how many seconds each write took, its waiting for others included.
+    """
+
+    def __init__(self, path: Path, *, max_waiting: int = 4096, wrote: Callable[[float], None] = lambda _: None) -> None:
         self._path = path
+        self._wrote = wrote
         self._max_waiting = max_waiting
         self._writer: WorkerConnection | None = None
         self._reader: WorkerConnection | None = None
@@ -103,7 +107,11 @@ class Database:
         Raises what `work` raises, but `StoreError` for an error of SQLite or text that it cannot hold, `StoreBusy` where too
         much is waiting.
         """
-        return await self._run("writer", self._writer, partial(_transaction, "BEGIN IMMEDIATE", work))
+        began = time.monotonic()
+        try:
+            return await self._run("writer", self._writer, partial(_transaction, "BEGIN IMMEDIATE", work))
+        finally:
+            self._wrote(time.monotonic() - began)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work`, which reads, on one snapshot that has every write that was awaited before. Raises as `write`."""
@@ -133,6 +141,11 @@ _WRITER_PRAGMAS = (
     "PRAGMA foreign_keys = ON",
 )
 _READER_PRAGMAS = ("PRAGMA query_only = ON",)
+
+
+def reading_connection(path: Path) -> sqlite3.Connection:
+    """A connection as the reader has it, for tools that look at a database. Raises `sqlite3.Error`."""
+    return _connect(path, _READER_PRAGMAS)
 
 
 def _connect(path: Path, pragmas: tuple[str, ...]) -> sqlite3.Connection:

@@ -7,24 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from datetime import datetime
+from typing import TypeAlias
 
-from server.voice.participant import EndReason, Participant
+from server.voice.participant import EndReason, MutedBy, Participant
 
 __all__ = [
+    "ConnectionChanged",
     "HandChanged",
     "LevelsChanged",
+    "LevelsContradicted",
     "MediaStateChanged",
     "MuteChanged",
     "MutedBy",
     "ParticipantJoined",
     "ParticipantLeft",
+    "QualityMeasured",
+    "Removed",
+    "Reported",
     "SlotsChanged",
     "SpeakingChanged",
     "VoiceEvent",
+    "Warned",
+    "WarningAcknowledged",
 ]
-
-MutedBy: TypeAlias = Literal["self", "moderator"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,16 @@ class ParticipantJoined:
     """The first WebSocket of a session came. Not emitted by the REST join, which others need not hear of yet."""
 
     participant: Participant
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionChanged:
+    """A participant's WebSocket is gone for now, or is there again. The first one is `ParticipantJoined`."""
+
+    room_id: str
+    session_id: str
+    user_id: str
+    attached: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +62,14 @@ class ParticipantLeft:
 
 @dataclass(frozen=True, slots=True)
 class MuteChanged:
+    """One cause began (`muted`) or ended. `causes` are those that hold now: there may be another one."""
+
     room_id: str
     session_id: str
     user_id: str
     muted: bool
     by: MutedBy
+    causes: frozenset[MutedBy]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +89,45 @@ class LevelsChanged:
 
     room_id: str
     levels: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class QualityMeasured:
+    """How good someone's connection is, every few seconds. `quality` is excellent, good, poor or lost, `mos` 1.0 to 4.5; up is
+    from them to the server. Figures are None where nothing was there to measure. `is_news`: people should be told."""
+
+    room_id: str
+    session_id: str
+    user_id: str
+    quality: str
+    mos: float
+    rtt_ms: float | None
+    up_jitter_ms: float | None
+    up_loss_pct: float | None
+    down_jitter_ms: float | None
+    down_loss_pct: float | None
+    is_news: bool
+
+    @property
+    def jitter_ms(self) -> float | None:
+        """Of the worse direction."""
+        return max((jitter for jitter in (self.up_jitter_ms, self.down_jitter_ms) if jitter is not None), default=None)
+
+    @property
+    def loss_pct(self) -> float | None:
+        """Of the worse direction."""
+        return max((loss for loss in (self.up_loss_pct, self.down_loss_pct) if loss is not None), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class LevelsContradicted:
+    """The audio levels that someone's client tells are false: `loud_over_silence` or `silence_over_speech`. Told once; what
+    counts from then on is measured."""
+
+    room_id: str
+    session_id: str
+    user_id: str
+    contradiction: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +157,72 @@ class MediaStateChanged:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A moderator puts someone out of a room; `ParticipantLeft` follows. `words` are the moderator's, None where there are none.
+
+    `reason` is KICKED or BANNED; `expires_at` is when they may come back, None: never.
+    """
+
+    room_id: str
+    session_id: str
+    user_id: str
+    reason: EndReason
+    words: str | None
+    by: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """A moderator warns someone, who is to acknowledge it. `action_id` is that of the moderation log."""
+
+    room_id: str
+    session_id: str
+    user_id: str
+    action_id: str
+    words: str | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class WarningAcknowledged:
+    """Someone has read their warning. `by_user_id` is who warned them."""
+
+    room_id: str
+    session_id: str
+    user_id: str
+    action_id: str
+    by_user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A participant reported another. `moderators` are the sessions in the room that may do something about it."""
+
+    room_id: str
+    world: str
+    report_id: str
+    reporter_user_id: str
+    target_user_id: str
+    words: str | None
+    moderators: tuple[str, ...]
+
+
 VoiceEvent: TypeAlias = (
     ParticipantJoined
+    | ConnectionChanged
     | ParticipantLeft
     | MuteChanged
     | SpeakingChanged
     | LevelsChanged
+    | QualityMeasured
+    | LevelsContradicted
     | SlotsChanged
     | HandChanged
     | MediaStateChanged
+    | Removed
+    | Warned
+    | WarningAcknowledged
+    | Reported
 )

@@ -6,8 +6,16 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from server.voice.clock import Clock
-from server.voice.events import LevelsChanged, MediaStateChanged, SlotsChanged, SpeakingChanged
-from server.voice.ports import SlotLike
+from server.voice.events import (
+    LevelsChanged,
+    LevelsContradicted,
+    MediaStateChanged,
+    QualityMeasured,
+    SlotsChanged,
+    SpeakingChanged,
+)
+from server.voice.intervals import IntervalBooks
+from server.voice.ports import QualityLike, SlotLike
 from server.voice.presence import Presence
 from server.voice.rooms import RoomRegistry
 from server.voice.sinks import EventSinks
@@ -25,6 +33,7 @@ class MediaFacts:
         self._presence = presence
         self._sinks = sinks
         self._clock = clock
+        self._intervals = IntervalBooks()
 
     def media_connected(self, session_id: str) -> None:
         """The handshake is done and keys are there: a sign of life."""
@@ -48,6 +57,12 @@ class MediaFacts:
         participant.is_speaking = speaking
         self._sinks.emit(SpeakingChanged(participant.room_id, session_id, participant.user_id, speaking, level))
 
+    def media_spurt(self, session_id: str, start: float, end: float, *, peak_dbov: int, mean_dbov: int, is_open: bool) -> None:
+        """A talk-spurt, in monotonic seconds: now and then while it is open, and once when it is not any more."""
+        self._intervals.report(
+            session_id, start, end, self._clock.monotonic(), peak_dbov=peak_dbov, mean_dbov=mean_dbov, is_open=is_open
+        )
+
     def media_levels(self, levels: Mapping[str, float]) -> None:
         """How loud those are who speak now, of all rooms in one go; each room hears of its own."""
         by_room: dict[str, dict[str, float]] = {}
@@ -57,6 +72,34 @@ class MediaFacts:
                 by_room.setdefault(participant.room_id, {})[session_id] = level
         for room_id, room_levels in by_room.items():
             self._sinks.emit(LevelsChanged(room_id, room_levels))
+
+    def media_quality(self, session_id: str, view: QualityLike) -> None:
+        """How good a connection is, every few seconds."""
+        participant = self._rooms.find(session_id)
+        if participant is None:
+            return
+        figures = view.figures
+        self._sinks.emit(
+            QualityMeasured(
+                room_id=participant.room_id,
+                session_id=session_id,
+                user_id=participant.user_id,
+                quality=view.quality,
+                mos=view.mos,
+                rtt_ms=figures.rtt_ms,
+                up_jitter_ms=figures.up_jitter_ms,
+                up_loss_pct=figures.up_loss_pct,
+                down_jitter_ms=figures.down_jitter_ms,
+                down_loss_pct=figures.down_loss_pct,
+                is_news=view.is_news,
+            )
+        )
+
+    def media_contradiction(self, session_id: str, contradiction: str) -> None:
+        """The levels that a client tells are false."""
+        participant = self._rooms.find(session_id)
+        if participant is not None:
+            self._sinks.emit(LevelsContradicted(participant.room_id, session_id, participant.user_id, contradiction))
 
     def media_slots(self, session_id: str, slots: Sequence[SlotLike]) -> None:
         """The whole slot list of a receiver. A slot of someone who is gone is a free one."""

@@ -9,7 +9,16 @@ from datetime import datetime
 from enum import Enum, StrEnum
 from types import MappingProxyType
 
-__all__ = ["EndReason", "IllegalTransition", "Participant", "ParticipantState", "Role"]
+__all__ = [
+    "EndReason",
+    "IllegalTransition",
+    "MutedBy",
+    "Participant",
+    "ParticipantState",
+    "Right",
+    "Role",
+    "UnreadWarning",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -20,6 +29,36 @@ class Role(StrEnum):
     USER = "user"
     MODERATOR = "moderator"
     ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """A role and where it holds; None: everywhere."""
+
+    role: Role
+    worlds: frozenset[str] | None = None
+    rooms: frozenset[str] | None = None
+
+    def holds_in(self, world: str | None, room_id: str | None) -> bool:
+        """Whether it holds in this room of this world. None asks for all of them."""
+        return (self.worlds is None or world in self.worlds) and (self.rooms is None or room_id in self.rooms)
+
+
+class MutedBy(StrEnum):
+    """The two causes for which someone is not heard, each lifted by its own author only. The values are the wire's."""
+
+    SELF = "self"
+    MODERATOR = "moderator"
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadWarning:
+    """A moderator's warning that was not acknowledged yet. `words` is None where there are none; `by` is a name."""
+
+    action_id: str
+    words: str | None
+    by: str
+    by_user_id: str
 
 
 class EndReason(StrEnum):
@@ -34,6 +73,7 @@ class EndReason(StrEnum):
     ROLLED_BACK = "rolled_back"
     SERVER_STOP = "server_stop"
     CRASH_RECOVERY = "crash_recovery"
+    REVOKED = "revoked"
 
 
 class ParticipantState(Enum):
@@ -70,7 +110,12 @@ class Participant:
     """One open session. `VoiceService` is the only one that changes it; everybody else reads.
 
     `joined_at` is aware, UTC, whole milliseconds; `joined_monotonic` is the same moment in seconds on the monotonic clock.
-    `avatar_emoji` is None where the client gave none.
+    `avatar_emoji` is None where the client gave none. `role` is what holds in this room, `rights` what the token gave, wherever.
+    `token_id` is the `jti` of the user token that they joined with, None where there was none.
+    `muted_by` holds every cause for which they are not heard now, `muted_until` when a moderator's ends by itself (None without
+    one). `attempted_ms` is how long they tried to speak under moderators' mutes that are over; `attempts_from` is what the media
+    engine had counted when the present one began.
+    `warnings` are those that were not acknowledged, by action id.
     """
 
     session_id: str
@@ -82,10 +127,21 @@ class Participant:
     role: Role
     joined_at: datetime
     joined_monotonic: float
-    is_muted: bool = False
+    rights: tuple[Right, ...] = ()
+    token_id: str | None = None
+    muted_by: set[MutedBy] = field(default_factory=set)
+    muted_until: datetime | None = None
+    attempted_ms: int = 0
+    attempts_from: int | None = None
+    warnings: dict[str, UnreadWarning] = field(default_factory=dict)
     is_speaking: bool = False
     hand_raised: bool = False
     _state: ParticipantState = field(default=ParticipantState.RESERVED, init=False)
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether nobody hears them, for whatever cause."""
+        return bool(self.muted_by)
 
     @property
     def state(self) -> ParticipantState:

@@ -11,14 +11,17 @@ from datetime import datetime
 from typing import Protocol
 
 from server.voice.events import VoiceEvent
-from server.voice.participant import EndReason, Participant, Role
+from server.voice.ledger import LedgerEntry, SessionMark, SessionSummary
+from server.voice.participant import EndReason, Participant, Right, Role
 
 __all__ = [
+    "Admission",
     "EventSink",
     "JoinCommand",
     "JoinResult",
     "MediaPort",
     "NewSession",
+    "QualityLike",
     "RoomView",
     "SessionMark",
     "SessionStore",
@@ -47,7 +50,10 @@ class VoiceSettings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class JoinCommand:
-    """A join whose caller was authenticated and whose fields were validated at the edge."""
+    """A join whose caller was authenticated and whose fields were validated at the edge.
+
+    `worlds` and `rooms` say where the token gives the role, None: everywhere. `token_id` is the `jti` of a user token.
+    """
 
     room_id: str
     user_id: str
@@ -55,6 +61,14 @@ class JoinCommand:
     world: str
     avatar_emoji: str | None = None
     role: Role = Role.USER
+    worlds: frozenset[str] | None = None
+    rooms: frozenset[str] | None = None
+    token_id: str | None = None
+
+    @property
+    def right(self) -> Right:
+        """What the token gives."""
+        return Right(self.role, self.worlds, self.rooms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +78,6 @@ class JoinResult:
     participant: Participant
     participants: tuple[Participant, ...]
     max_participants: int
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSummary:
-    """A stay that is over. `left_at` is `joined_at` plus `duration_ms`, exactly; `speaking_ms` is at most `duration_ms`."""
-
-    session_id: str
-    room_id: str
-    user_id: str
-    world: str
-    joined_at: datetime
-    left_at: datetime
-    duration_ms: int
-    speaking_ms: int
-    reason: EndReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +92,34 @@ class RoomView:
 
 
 # --- media ----------------------------------------------------------------------------------------------------------
+
+
+class FiguresLike(Protocol):
+    """What was measured of a connection: ms and percent, None where nothing was there to measure. Up is from the client."""
+
+    @property
+    def rtt_ms(self) -> float | None: ...
+    @property
+    def up_jitter_ms(self) -> float | None: ...
+    @property
+    def up_loss_pct(self) -> float | None: ...
+    @property
+    def down_jitter_ms(self) -> float | None: ...
+    @property
+    def down_loss_pct(self) -> float | None: ...
+
+
+class QualityLike(Protocol):
+    """How good a connection is: excellent, good, poor or lost, and a mean opinion score of 1.0 to 4.5."""
+
+    @property
+    def quality(self) -> str: ...
+    @property
+    def mos(self) -> float: ...
+    @property
+    def figures(self) -> FiguresLike: ...
+    @property
+    def is_news(self) -> bool: ...
 
 
 class SlotLike(Protocol):
@@ -119,16 +146,16 @@ class MediaPort(Protocol):
         """Drop what this session sends, at the door."""
         ...
 
-    def speaking_ms(self, session_id: str) -> int:
-        """Speaking time so far."""
+    def attempted_ms(self, session_id: str) -> int:
+        """How much speech was dropped at the door so far, in ms; part of no speaking time."""
         ...
 
     def last_seen(self, session_id: str) -> float | None:
         """`loop.time()` of the last authenticated packet or consent check; None before the first."""
         ...
 
-    def close_session(self, session_id: str) -> int:
-        """End it (idempotent); the final speaking time in ms."""
+    def close_session(self, session_id: str) -> None:
+        """End it (idempotent). A talk-spurt that is open is reported as closed before this returns."""
         ...
 
 
@@ -158,12 +185,15 @@ class NewSession:
 
 
 @dataclass(frozen=True, slots=True)
-class SessionMark:
-    """How far an open session has come: what is left of it should the process die now."""
+class Admission:
+    """What holds for a session from its first moment on.
 
-    session_id: str
-    last_seen: datetime
-    speaking_ms: int
+    `role` is the higher one of the token's and that of the `users` table. `muted_until` says that a moderator muted the person in
+    this room before; None where not.
+    """
+
+    role: Role
+    muted_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,25 +218,25 @@ class StoredSession:
 class SessionStore(Protocol):
     """Where sessions are kept. Every call may raise `StoreError`; writes happen in the order of the calls."""
 
-    async def open_session(self, new: NewSession, max_participants: int) -> None:
-        """Check and write in one step, in this order: ban, the room's world, duplicate, capacity.
+    async def open_session(self, new: NewSession, max_participants: int) -> Admission:
+        """Check and write in one step, in this order: ban, kick, the room's world, duplicate, capacity.
 
-        Raises `Banned`, `InvalidRequest` (field `world`), `AlreadyInRoom`, `RoomFull`; nothing is written then.
+        Raises `Banned`, `Kicked`, `InvalidRequest` (field `world`), `AlreadyInRoom`, `RoomFull`; nothing is written then.
         """
         ...
 
-    async def close_sessions(self, summaries: Sequence[SessionSummary]) -> None:
-        """Close their rows. One that is closed already stays as it is, so that a retry does no harm."""
-        ...
+    async def record(self, entries: Sequence[LedgerEntry]) -> int:
+        """Write these in one step, in this order. Each may have been written before: that changes nothing.
 
-    async def touch(self, marks: Sequence[SessionMark]) -> None:
-        """Note how far open sessions have come; closed ones are left alone."""
+        A session that is closed stays as it is, one that is unknown takes nothing. Returns how many entries can never be written,
+        and are left out, so that they do not hold up the others for ever.
+        """
         ...
 
     async def find_session(self, session_id: str) -> StoredSession | None: ...
 
     async def recover_open_sessions(self) -> tuple[SessionSummary, ...]:
-        """Close what a crash left open, at the last sign of life (`EndReason.CRASH_RECOVERY`)."""
+        """Close what a crash left open, at the last sign of life or of speech that was noted (`EndReason.CRASH_RECOVERY`)."""
         ...
 
     async def ping(self) -> None:

@@ -14,8 +14,10 @@ from enum import Enum
 from types import MappingProxyType
 
 from server.errors import Draining, ServerAtCapacity, SessionNotFound
+from server.voice.capacity import CapacityGate
 from server.voice.clock import Clock, SystemClock
-from server.voice.events import HandChanged, MuteChanged, ParticipantJoined
+from server.voice.discipline import Discipline
+from server.voice.events import ConnectionChanged, HandChanged, ParticipantJoined
 from server.voice.media_facts import MediaFacts
 from server.voice.participant import EndReason, Participant, ParticipantState
 from server.voice.ports import (
@@ -103,16 +105,23 @@ class VoiceService(MediaFacts):
             sinks=self._sinks,
             store=store,
             recorder=self._recorder,
+            intervals=self._intervals,
             clock=self._clock,
             new_id=new_id,
             accepting=lambda: self._state is ServiceState.RUNNING,
         )
+        self.discipline = Discipline(self._rooms, self._stays, self._stays.muting, self._sinks)
+        """What moderators do to people."""
 
     # --- life -----------------------------------------------------------------------------------------------------------
 
     def use_media(self, media: MediaPort) -> None:
         """Tell the service its media engine, before `start`."""
         self._stays.media = media
+
+    def use_gate(self, gate: CapacityGate) -> None:
+        """Ask `gate` about each newcomer from now on; without one, everybody fits on this machine."""
+        self._stays.gate = gate
 
     def subscribe(self, sink: EventSink) -> None:
         """Let `sink` hear every event from now on."""
@@ -123,22 +132,26 @@ class VoiceService(MediaFacts):
         return self._state
 
     async def start(self) -> None:
-        """Close what a crash left open, then take people in.
+        """Write what an earlier process could not, close what a crash left open, then take people in.
 
         Raises `StoreError` where the store does not work, `RuntimeError` without a media engine.
         """
         _ = self._stays.media
-        recovered = await self._store.recover_open_sessions()
+        await self._recorder.start()
+        try:
+            recovered = await self._store.recover_open_sessions()
+        except BaseException:
+            await self._recorder.stop()
+            raise
         if recovered:
             logger.warning("%d sessions that a crash left open were closed at their last sign of life", len(recovered))
-        self._recorder.start()
         self._rounds = asyncio.get_running_loop().create_task(self._run_rounds(), name="voice-rounds")
         self._move(ServiceState.RUNNING, "started")
 
     async def close(self) -> None:
         """Take nobody in any more, end everyone (`server_stop`), write it all; within `close_timeout_seconds`.
 
-        What cannot be written in that time is closed by the next start, at its last mark. Does nothing the second time.
+        What the store does not take in that time is left in the spool to the next start. Does nothing the second time.
         """
         if self._state is ServiceState.NEW:
             self._move(ServiceState.CLOSED, "never started")
@@ -155,21 +168,15 @@ class VoiceService(MediaFacts):
                 await self._tasks.settle()  # joins that were under way: they undo themselves
                 await self._recorder.flush()
         except TimeoutError:
-            logger.error("%d ends of sessions could not be written before the stop", self._recorder.unwritten)
+            logger.error("%d ends of sessions could not be written before the stop", self._recorder.unwritten_ends)
         finally:
             await self._tasks.cancel()
             await self._recorder.stop()
             self._move(ServiceState.CLOSED, "closed")
 
     def stats(self) -> dict[str, int]:
-        """For health: how many people and rooms there are, and what is owed to the store."""
-        return {
-            "participants": len(self._rooms),
-            "rooms": self._rooms.room_count,
-            "unwritten_ends": self._recorder.unwritten,
-            "dropped_ends": self._recorder.dropped,
-            "failed_marks": self._recorder.failed_marks,
-        }
+        """How many people and rooms there are. What is owed to the store is told by the recorder's own `stats`."""
+        return {"participants": len(self._rooms), "rooms": self._rooms.room_count}
 
     # --- in and out -----------------------------------------------------------------------------------------------------
 
@@ -206,6 +213,7 @@ class VoiceService(MediaFacts):
     def judge(self) -> None:
         """One round, as done every `round_seconds`: end those who are gone, mark how far the others have come."""
         self._stays.judge()
+        self._stays.muting.lift_expired(self._rooms, self._clock.now())
 
     # --- who is where ---------------------------------------------------------------------------------------------------
 
@@ -233,18 +241,21 @@ class VoiceService(MediaFacts):
         """
         participant = self.participant(session_id)
         self._presence.seen(session_id, self._clock.monotonic())
-        first = participant.state is ParticipantState.RESERVED
-        if participant.state is not ParticipantState.CONNECTED:
+        before = participant.state
+        if before is not ParticipantState.CONNECTED:
             participant.move(ParticipantState.CONNECTED, "signalling attached")
-        if first:
+        if before is ParticipantState.RESERVED:
             self._sinks.emit(ParticipantJoined(participant))
-        return not first
+        elif before is ParticipantState.DETACHED:
+            self._sinks.emit(ConnectionChanged(participant.room_id, session_id, participant.user_id, True))
+        return before is not ParticipantState.RESERVED
 
     def signalling_detached(self, session_id: str) -> None:
         """The WebSocket is gone. Not to be called for one that a newer one of the same session replaced."""
         participant = self._rooms.find(session_id)
         if participant is not None and participant.state is ParticipantState.CONNECTED:
             participant.move(ParticipantState.DETACHED, "signalling detached")
+            self._sinks.emit(ConnectionChanged(participant.room_id, session_id, participant.user_id, False))
 
     def signalling_seen(self, session_id: str) -> None:
         """A sign of life: to be called for every frame of an attached WebSocket, pongs included.
@@ -255,15 +266,8 @@ class VoiceService(MediaFacts):
         self._presence.seen(session_id, self._clock.monotonic())
 
     def set_self_muted(self, session_id: str, muted: bool) -> None:
-        """Raises `SessionNotFound`."""
-        participant = self.participant(session_id)
-        if participant.is_muted is muted:
-            return
-        participant.is_muted = muted
-        # The engine reports that someone who spoke has stopped; rosters must not wait for it.
-        participant.is_speaking = participant.is_speaking and not muted
-        self._stays.media.set_muted(session_id, muted)
-        self._sinks.emit(MuteChanged(participant.room_id, session_id, participant.user_id, muted, "self"))
+        """Mute or unmute oneself; a moderator's mute holds all the same. Raises `SessionNotFound`."""
+        self._stays.muting.by_self(self.participant(session_id), muted)
 
     def set_hand(self, session_id: str, raised: bool) -> None:
         """Raises `SessionNotFound`."""

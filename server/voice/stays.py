@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from typing import Any
 
 from server.errors import Draining, InternalError, ServerAtCapacity, SessionAlreadyEnded, SessionNotFound, VoiceError
+from server.voice.capacity import CapacityGate
 from server.voice.clock import Clock, whole_ms
 from server.voice.events import ParticipantLeft, SpeakingChanged
+from server.voice.intervals import IntervalBooks
+from server.voice.muting import Muting
 from server.voice.participant import EndReason, Participant, ParticipantState
 from server.voice.ports import (
+    Admission,
     JoinCommand,
     MediaPort,
     NewSession,
@@ -36,7 +41,8 @@ BUSY_RETRY_AFTER_SECONDS = 1
 class Stays:
     """Begins and ends stays, and is the only one that does. `accepting` says whether people may come in at this moment.
 
-    The registry is changed here and read elsewhere; `media` is set once, before the first join.
+    The registry is changed here and read elsewhere; `media` is set once, before the first join. `gate` may be None: then
+    everybody fits.
     """
 
     def __init__(
@@ -47,19 +53,23 @@ class Stays:
         sinks: EventSinks,
         store: SessionStore,
         recorder: Recorder,
+        intervals: IntervalBooks,
         clock: Clock,
         new_id: Callable[[], str],
         accepting: Callable[[], bool],
     ) -> None:
+        self.muting = Muting(lambda: self.media, sinks)
         self._rooms = rooms
         self._presence = presence
         self._sinks = sinks
         self._store = store
         self._recorder = recorder
+        self._intervals = intervals
         self._clock = clock
         self._new_id = new_id
         self._accepting = accepting
         self._media: MediaPort | None = None
+        self.gate: CapacityGate | None = None
 
     @property
     def media(self) -> MediaPort:
@@ -86,13 +96,12 @@ class Stays:
             role=command.role,
             joined_at=whole_ms(self._clock.now()),
         )
+        self._pass_gate(new, joined_monotonic)
         try:
-            await self._store.open_session(new, max_participants)
-        except StoreBusy as problem:
-            raise ServerAtCapacity(retry_after=BUSY_RETRY_AFTER_SECONDS) from problem
-        except StoreError as problem:
-            logger.error("a session could not be written: %s", problem)
-            raise InternalError from problem
+            admission = await self._open_row(new, max_participants)
+        except VoiceError:
+            self._withdraw(new.session_id)
+            raise
         participant = Participant(
             session_id=new.session_id,
             room_id=new.room_id,
@@ -100,13 +109,18 @@ class Stays:
             username=new.username,
             world=new.world,
             avatar_emoji=new.avatar_emoji,
-            role=new.role,
+            role=admission.role,
             joined_at=new.joined_at,
             joined_monotonic=joined_monotonic,
+            rights=(command.right,),
+            token_id=command.token_id,
         )
         self._rooms.add(participant)
         self._presence.expect(participant.session_id, joined_monotonic)
+        self._intervals.open(participant.session_id, participant.joined_at, joined_monotonic)
         await self._open_media_or_undo(participant)
+        if admission.muted_until is not None:
+            self.muting.by_moderator(participant, admission.muted_until)
         return participant
 
     async def end(self, participant: Participant, reason: EndReason) -> SessionSummary:
@@ -114,6 +128,10 @@ class Stays:
         summary = self._leave(participant, reason, self._clock.monotonic())
         await self._recorder.close(summary)
         return summary
+
+    def leave_now(self, participant: Participant, reason: EndReason) -> Coroutine[Any, Any, None]:
+        """End it at once; what is returned, and must be awaited, waits for its row."""
+        return self._recorder.close(self._leave(participant, reason, self._clock.monotonic()))
 
     def end_now(self, participant: Participant, reason: EndReason, at: float | None = None) -> None:
         """End it and leave its row to the recorder. `at` is the monotonic end of the stay, None for now."""
@@ -134,7 +152,7 @@ class Stays:
         return SessionAlreadyEnded(session_id=session_id, left_at=stored.left_at)
 
     def judge(self) -> None:
-        """End those whom presence gives up, at their last sign of life; mark in the store how far the others have come."""
+        """End those whom presence gives up, at their last sign of life; write down how far the others have come."""
         for participant in self._rooms:
             last_packet = self.media.last_seen(participant.session_id)
             if last_packet is not None:
@@ -143,7 +161,35 @@ class Stays:
             lost = self._rooms.find(gone.session_id)
             assert lost is not None, "presence knows those of the registry, and no others"
             self.end_now(lost, gone.reason, gone.last_sign)
+        self._recorder.note(*self._intervals.take_changed())
         self._recorder.mark([self._mark(participant) for participant in self._rooms])
+        _ = self._recorder.write_soon()
+
+    async def _open_row(self, new: NewSession, max_participants: int) -> Admission:
+        try:
+            return await self._store.open_session(new, max_participants)
+        except StoreBusy as problem:
+            raise ServerAtCapacity(retry_after=BUSY_RETRY_AFTER_SECONDS) from problem
+        except StoreError as problem:
+            logger.error("a session could not be written: %s", problem)
+            raise InternalError from problem
+
+    def _pass_gate(self, new: NewSession, now: float) -> None:
+        """Raises `ServerAtCapacity`."""
+        if self.gate is not None:
+            inside = self._rooms.roster(new.room_id)
+            self.gate.admit(
+                new.session_id,
+                others=len(inside),
+                speaking=sum(participant.is_speaking for participant in inside),
+                people=len(self._rooms),
+                rooms=self._rooms.room_count,
+                now=now,
+            )
+
+    def _withdraw(self, session_id: str) -> None:
+        if self.gate is not None:
+            self.gate.withdraw(session_id)
 
     async def _open_media_or_undo(self, participant: Participant) -> None:
         try:
@@ -164,16 +210,21 @@ class Stays:
         """
         session_id = participant.session_id
         self._rooms.remove(participant)
+        self._withdraw(session_id)
         self._presence.forget(session_id)
         announced = participant.state is not ParticipantState.RESERVED
         was_speaking, participant.is_speaking = participant.is_speaking, False
         participant.move(ParticipantState.ENDED, reason)
-        speaking_ms = self._close_media(session_id)
+        self._settle_attempts(participant)
+        self._close_media(session_id)
+        book = self._intervals.close(session_id)
+        self._recorder.note(*book.take_changed())
         if was_speaking:
             self._sinks.emit(SpeakingChanged(participant.room_id, session_id, participant.user_id, False, 0.0))
         if announced:
             self._sinks.emit(ParticipantLeft(participant.room_id, session_id, participant.user_id, reason))
-        duration_ms = max(0, round((at - participant.joined_monotonic) * 1000))
+        # Speech is a sign of life that lasts as long as it does, and may be the last one.
+        duration_ms = max(0, round((max(at, book.end) - participant.joined_monotonic) * 1000))
         return SessionSummary(
             session_id=session_id,
             room_id=participant.room_id,
@@ -182,22 +233,27 @@ class Stays:
             joined_at=participant.joined_at,
             left_at=participant.joined_at + timedelta(milliseconds=duration_ms),
             duration_ms=duration_ms,
-            speaking_ms=min(speaking_ms, duration_ms),
+            speaking_ms=book.total_ms,
             reason=reason,
+            attempted_speaking_ms=min(participant.attempted_ms, duration_ms),
         )
 
-    def _close_media(self, session_id: str) -> int:
+    def _settle_attempts(self, participant: Participant) -> None:
         try:
-            return self.media.close_session(session_id)
+            self.muting.settle(participant)
         except Exception:
-            logger.exception("session %s: its media could not be closed; its speaking time is that of the last mark", session_id)
-            mark = self._recorder.last_mark(session_id)
-            return mark.speaking_ms if mark is not None else 0
+            logger.exception("session %s: what was tried under its mute could not be counted", participant.session_id)
+
+    def _close_media(self, session_id: str) -> None:
+        try:
+            self.media.close_session(session_id)
+        except Exception:
+            logger.exception("session %s: its media could not be closed; what it had reported counts", session_id)
 
     def _mark(self, participant: Participant) -> SessionMark:
         lived = max(0.0, self._presence.last_sign(participant.session_id) - participant.joined_monotonic)
         return SessionMark(
             session_id=participant.session_id,
             last_seen=participant.joined_at + timedelta(milliseconds=round(lived * 1000)),
-            speaking_ms=self.media.speaking_ms(participant.session_id),
+            speaking_ms=self._intervals.speaking_ms(participant.session_id),
         )

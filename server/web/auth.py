@@ -12,8 +12,8 @@ import hmac
 import math
 import secrets
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, Final, Protocol
@@ -27,7 +27,17 @@ from server.protocol.fields import MAX_TOKEN_CHARS, Identifier
 from server.voice.clock import Clock, whole_ms
 from server.voice.participant import Participant, Role
 
-__all__ = ["Identity", "IdentityKind", "IssuedToken", "NoRevocations", "Revocations", "TokenService"]
+__all__ = [
+    "ApiTokens",
+    "Identity",
+    "IdentityKind",
+    "IssuedToken",
+    "NoApiTokens",
+    "NoRevocations",
+    "Revocations",
+    "TokenService",
+    "api_credential",
+]
 
 ALGORITHM: Final = "HS256"
 USER_AUDIENCE: Final = "weltenstimme:user"
@@ -56,7 +66,8 @@ class Identity:
 
     `user_id` is None for API tokens. `worlds` and `rooms` are the grants, None where there is no limit; those of a session token
     are the one world and the one room of the session. `session_id` is None unless it is a session token. `jti` and `name` are
-    None where the token has none.
+    None where the token has none; the name of an API token is its label, None for one of the settings. `parent_jti` is that of
+    the user token that a session token came from, None elsewhere.
     """
 
     kind: IdentityKind
@@ -67,6 +78,14 @@ class Identity:
     rooms: frozenset[str] | None = None
     jti: str | None = None
     session_id: str | None = None
+    parent_jti: str | None = None
+
+    @property
+    def credential(self) -> str | None:
+        """What the token is called where it is revoked; None for one that cannot be."""
+        if self.kind is IdentityKind.API:
+            return api_credential(self.name) if self.name is not None else None
+        return self.jti
 
     def may_see(self, *, world: str | None = None, room_id: str | None = None) -> bool:
         """Whether the grants include this world and this room; None asks about neither."""
@@ -79,9 +98,10 @@ class Identity:
 class IssuedToken:
     """A token that was made here. `expires_at` is aware."""
 
-    token: str
+    token: str = field(repr=False)
     user_id: str
     expires_at: datetime
+    jti: str
 
 
 class Revocations(Protocol):
@@ -99,6 +119,26 @@ class NoRevocations:
         return False
 
 
+class ApiTokens(Protocol):
+    """Who knows API tokens beside those of the settings."""
+
+    def label_of(self, token: str) -> str | None:
+        """The label of an API token, None for one that is none. Must not block, and take the same time for every token."""
+        ...
+
+
+class NoApiTokens:
+    """There are none but those of the settings."""
+
+    def label_of(self, token: str) -> str | None:
+        return None
+
+
+def api_credential(label: str) -> str:
+    """What an API token with this label is called among all tokens. No `jti` of ours looks like that."""
+    return f"api:{label}"
+
+
 class TokenService:
     """Makes tokens and reads them. `settings.jwt_secret` must not be empty."""
 
@@ -108,6 +148,7 @@ class TokenService:
         clock: Clock,
         *,
         revocations: Revocations | None = None,
+        api_tokens: ApiTokens | None = None,
         new_guest_id: Callable[[], str] = lambda: f"guest_{secrets.token_hex(8)}",
         new_jti: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
@@ -120,6 +161,7 @@ class TokenService:
         self._guest_life = timedelta(hours=settings.guest_token_hours)
         self._clock = clock
         self._revocations = revocations if revocations is not None else NoRevocations()
+        self._api_tokens = api_tokens if api_tokens is not None else NoApiTokens()
         self._new_guest_id = new_guest_id
         self._new_jti = new_jti
 
@@ -133,6 +175,23 @@ class TokenService:
             claims["worlds"] = [world]
         return self._issue(claims, self._user_key, USER_TYPE, user_id, self._guest_life)
 
+    def issue_user(
+        self,
+        user_id: str,
+        *,
+        name: str | None,
+        role: Role,
+        worlds: Collection[str] | None,
+        rooms: Collection[str] | None,
+        life: timedelta,
+    ) -> IssuedToken:
+        """A user token with these claims; None for grants means everywhere."""
+        claims: dict[str, Any] = {"sub": user_id, "role": role.value, "aud": USER_AUDIENCE}
+        optional = {"name": name, "worlds": sorted(worlds) if worlds is not None else None}
+        optional["rooms"] = sorted(rooms) if rooms is not None else None
+        claims |= {claim: value for claim, value in optional.items() if value is not None}
+        return self._issue(claims, self._user_key, USER_TYPE, user_id, life)
+
     def issue_session(self, participant: Participant) -> IssuedToken:
         """The token of one stay: opens its WebSocket and may end it."""
         claims = {
@@ -142,6 +201,7 @@ class TokenService:
             "world": participant.world,
             "role": participant.role.value,
             "aud": SESSION_AUDIENCE,
+            **({"parent": participant.token_id} if participant.token_id is not None else {}),
         }
         return self._issue(claims, self._session_key, SESSION_TYPE, participant.user_id, self._session_life)
 
@@ -149,9 +209,10 @@ class TokenService:
         now = whole_ms(self._clock.now())
         # Whole seconds, as every library reads them.
         expires = math.ceil((now + life).timestamp())
-        payload = {**claims, "iat": int(now.timestamp()), "exp": expires, "jti": self._new_jti()}
+        jti = self._new_jti()
+        payload = {**claims, "iat": int(now.timestamp()), "exp": expires, "jti": jti}
         token = jwt.encode(payload, key, algorithm=ALGORITHM, headers={"typ": token_type})
-        return IssuedToken(token, user_id, datetime.fromtimestamp(expires, UTC))
+        return IssuedToken(token, user_id, datetime.fromtimestamp(expires, UTC), jti)
 
     # --- reading ------------------------------------------------------------------------------------------------
 
@@ -166,8 +227,9 @@ class TokenService:
         """Whose token it is. Raises `Unauthorized`."""
         if not token or len(token) > MAX_TOKEN_CHARS or not token.isascii():
             raise Unauthorized
-        if self._is_api_token(token):
-            return Identity(IdentityKind.API, Role.ADMIN)
+        label = self._api_tokens.label_of(token)
+        if self._is_api_token(token) or label is not None:
+            return Identity(IdentityKind.API, Role.ADMIN, name=label)
         try:
             is_session = jwt.get_unverified_header(token).get("typ") == SESSION_TYPE
             identity = self._session_identity(token) if is_session else self._user_identity(token)
@@ -200,7 +262,7 @@ class TokenService:
             name=_text_or_none(claims.get("name")),
             worlds=_grants(claims.get("worlds")),
             rooms=_grants(claims.get("rooms")),
-            jti=claims.get("jti"),
+            jti=_text_or_none(claims.get("jti")),
         )
 
     def _session_identity(self, token: str) -> Identity:
@@ -215,6 +277,7 @@ class TokenService:
             rooms=frozenset({claims["room"]}),
             jti=claims["jti"],
             session_id=claims["sid"],
+            parent_jti=claims.get("parent"),
         )
 
     def _claims(self, token: str, key: bytes) -> dict[str, Any]:

@@ -18,12 +18,24 @@ __all__ = ["config", "health"]
 
 logger = logging.getLogger(__name__)
 
-FEATURES: Final = ("backend_sessions", "sfu", "signalling_relay", "self_mute", "raise_hand", "server_measured_speaking")
+FEATURES: Final = (
+    "backend_sessions",
+    "sfu",
+    "signalling_relay",
+    "self_mute",
+    "raise_hand",
+    "server_measured_speaking",
+    "moderation",
+    "reports",
+)
 DATABASE_PATIENCE_SECONDS: Final = 2.0
 
 
 async def health(request: web.Request) -> web.Response:
-    """`ok`, or `degraded` with 503 where the database or the media port does not answer."""
+    """`ok`, or `degraded` with 503 where the database or the media port does not answer.
+
+    A ledger that has to spool (`ledger.status`) costs no call anything and heals by itself, so it does not count here.
+    """
     deps = request.app[DEPS]
     database = await _database_answers(deps)
     media = deps.media_alive()
@@ -34,7 +46,9 @@ async def health(request: web.Request) -> web.Response:
         version=resources.version(),
         features=(*FEATURES, *(("guests",) if deps.settings.guests else ())),
         database="connected" if database else "disconnected",
+        ledger=dict(deps.ledger()),
         media={"status": "ok" if media else "down", **deps.media_stats()},
+        load=dict(deps.load_stats()),
         timestamp=deps.clock.now(),
     )
     return json_answer(answer, status=200 if well else 503)

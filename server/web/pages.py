@@ -106,6 +106,10 @@ class Pages:
     async def example(self, request: web.Request) -> web.StreamResponse:
         return await self._page(request, "example/index.html")
 
+    async def docs(self, request: web.Request) -> web.StreamResponse:
+        """The viewer of the API's description."""
+        return await self._page(request, "docs/index.html")
+
     async def example_redirect(self, request: web.Request) -> web.StreamResponse:
         """The page's relative links need the slash."""
         raise web.HTTPPermanentRedirect("/example/")

@@ -3,54 +3,144 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from pydantic_core import to_json
 
+from server import errors
+from server.protocol import admin as lists
+from server.protocol import moderation as orders
+from server.protocol import rest
+from server.protocol import tracking as reports
 from server.signalling.dispatch import Dispatcher
-from server.web import health, voice
+from server.web import admin, asyncapi, documents, health, moderation, openapi, tracking, voice
+from server.web.addresses import TRUSTED_PROXIES, networks
+from server.web.contract import Access, ApiRoute, Document
 from server.web.deps import DEPS, WebDeps
+from server.web.documents import DOCUMENTS, Documents
+from server.web.limits import SocketCounter
 from server.web.middleware import UnreadableRequests, add_headers, error_middleware
 from server.web.pages import Pages
 from server.web.ws import SocketEdge
 
-__all__ = ["API_ROUTES", "ApiRoute", "endpoints", "setup_routes"]
-
-
-@dataclass(frozen=True, slots=True)
-class ApiRoute:
-    """A route of the REST API."""
-
-    method: str
-    path: str
-    handler: Handler
+__all__ = ["API_ROUTES", "endpoints", "setup_routes"]
 
 
 API_ROUTES: Final[tuple[ApiRoute, ...]] = (
-    ApiRoute("POST", "/api/auth/guest", voice.guest),
-    ApiRoute("POST", "/api/voice/join", voice.join),
-    ApiRoute("POST", "/api/voice/leave", voice.leave),
-    ApiRoute("GET", "/api/voice/rooms/{world}", voice.rooms),
-    ApiRoute("GET", "/api/voice/participants/{room_id}", voice.participants),
-    ApiRoute("GET", "/api/config", health.config),
-    ApiRoute("GET", "/api/health", health.health),
-    ApiRoute("GET", "/health", health.health),
+    ApiRoute(
+        "POST",
+        "/api/auth/guest",
+        voice.guest,
+        Access.OPEN,
+        rest.GuestAnswer,
+        rest.GuestRequest,
+        errors=(errors.Forbidden, errors.RateLimited),
+    ),
+    ApiRoute(
+        "POST",
+        "/api/voice/join",
+        voice.join,
+        Access.PERSON,
+        rest.JoinAnswer,
+        rest.JoinRequest,
+        errors=(errors.RoomFull, errors.Banned, errors.AlreadyInRoom, errors.ServerAtCapacity, errors.Draining),
+    ),
+    ApiRoute(
+        "POST",
+        "/api/voice/leave",
+        voice.leave,
+        Access.LEAVER,
+        rest.LeaveAnswer,
+        rest.LeaveRequest,
+        errors=(errors.SessionNotFound, errors.SessionAlreadyEnded),
+    ),
+    ApiRoute("GET", "/api/voice/rooms/{world}", voice.rooms, Access.TOKEN, rest.RoomsAnswer),
+    ApiRoute("GET", "/api/voice/participants/{room_id}", voice.participants, Access.TOKEN, rest.ParticipantsAnswer),
+    ApiRoute(
+        "POST",
+        "/api/voice/report",
+        moderation.report,
+        Access.TOKEN,
+        orders.ReportAnswer,
+        orders.ReportRequest,
+        errors=(errors.TargetNotFound,),
+    ),
+    ApiRoute(
+        "POST",
+        "/api/admin/actions",
+        moderation.act,
+        Access.MODERATOR,
+        orders.ActionAnswer,
+        orders.ActionRequest,
+        errors=(errors.TargetNotFound, errors.ServerAtCapacity),
+    ),
+    ApiRoute("GET", "/api/admin/actions", admin.actions, Access.OPERATOR, lists.ActionsAnswer, query=lists.ActionQuery),
+    ApiRoute("POST", "/api/admin/action/log", moderation.log, Access.OPERATOR, orders.ActionLogAnswer, orders.ActionLogRequest),
+    ApiRoute(
+        "POST", "/api/admin/voice-session/start", tracking.start, Access.OPERATOR, reports.StartAnswer, reports.StartRequest
+    ),
+    ApiRoute(
+        "POST",
+        "/api/admin/voice-session/end",
+        tracking.end,
+        Access.OPERATOR,
+        reports.EndAnswer,
+        reports.EndRequest,
+        errors=(errors.SessionNotFound, errors.SessionAlreadyEnded),
+    ),
+    ApiRoute("GET", "/api/admin/voice-calls/{world}", admin.voice_calls, Access.OPERATOR, lists.CallsAnswer),
+    ApiRoute(
+        "GET",
+        "/api/admin/call-history/{world}",
+        admin.call_history,
+        Access.OPERATOR,
+        lists.CallHistoryAnswer,
+        query=lists.CallQuery,
+    ),
+    ApiRoute("GET", "/api/admin/sessions", admin.sessions, Access.OPERATOR, lists.SessionsAnswer, query=lists.SessionQuery),
+    ApiRoute(
+        "GET",
+        "/api/admin/sessions/{session_id}",
+        admin.session,
+        Access.OPERATOR,
+        lists.SessionAnswer,
+        errors=(errors.SessionNotFound,),
+    ),
+    ApiRoute(
+        "GET",
+        "/api/admin/user-profile/{user_id}",
+        admin.user_profile,
+        Access.OPERATOR,
+        lists.UserAnswer,
+        errors=(errors.UserNotFound,),
+    ),
+    ApiRoute("GET", "/api/config", health.config, Access.OPEN, rest.ConfigAnswer),
+    ApiRoute("GET", "/api/health", health.health, Access.OPEN, rest.HealthAnswer, degraded=True),
+    ApiRoute("GET", "/health", health.health, Access.OPEN, rest.HealthAnswer, degraded=True),
+    ApiRoute("GET", "/api/openapi.json", documents.openapi, Access.OPEN, Document.JSON),
+    ApiRoute("GET", "/api/asyncapi.json", documents.asyncapi, Access.OPEN, Document.JSON),
 )
 
+
+DOCS_PATH: Final = "/api/docs"
 
 _UNREADABLE_REQUESTS: Final = UnreadableRequests()
 
 
 def endpoints() -> tuple[str, ...]:
     """What there is, as `METHOD /path`."""
-    return (*(f"{route.method} {route.path}" for route in API_ROUTES), f"GET {voice.SIGNALLING_PATH}")
+    return (*(f"{route.method} {route.path}" for route in API_ROUTES), f"GET {DOCS_PATH}", f"GET {voice.SIGNALLING_PATH}")
 
 
 def setup_routes(app: web.Application, deps: WebDeps) -> None:
     """Put everything that is served on `app`, which must not run yet. Connections are told good-bye when it shuts down."""
     app[DEPS] = deps
+    app[TRUSTED_PROXIES] = networks(deps.settings.trusted_proxies)
+    app[DOCUMENTS] = Documents(
+        openapi=to_json(openapi.document(API_ROUTES, deps.settings.worlds), indent=2),
+        asyncapi=to_json(asyncapi.document(voice.SIGNALLING_PATH), indent=2),
+    )
     logging.getLogger("aiohttp.server").addFilter(_UNREADABLE_REQUESTS)
     app.middlewares.append(error_middleware(endpoints()))
     app.on_response_prepare.append(add_headers)
@@ -62,7 +152,8 @@ def setup_routes(app: web.Application, deps: WebDeps) -> None:
 
 
 def _add_signalling(app: web.Application, deps: WebDeps) -> None:
-    edge = SocketEdge(Dispatcher(deps.service, deps.hub, deps.tokens, deps.settings))
+    dispatcher = Dispatcher(deps.service, deps.hub, deps.tokens, deps.settings, deps.moderation)
+    edge = SocketEdge(dispatcher, SocketCounter(deps.settings.max_sockets_per_address))
     app.router.add_get(voice.SIGNALLING_PATH, edge.handle, allow_head=False)
 
     async def say_goodbye(app: web.Application) -> None:
@@ -75,6 +166,7 @@ def _add_pages(app: web.Application, pages: Pages) -> None:
     app.router.add_get("/", pages.index)
     app.router.add_get("/admin", pages.admin)
     app.router.add_get("/admin.html", pages.admin)
+    app.router.add_get(DOCS_PATH, pages.docs)
     app.router.add_get("/example", pages.example_redirect)
     app.router.add_get("/example/", pages.example)
     app.router.add_get("/example/{path:.+}", pages.example_file)

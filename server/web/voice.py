@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from aiohttp import web
-from pydantic import TypeAdapter, ValidationError
 
-from server.errors import Forbidden, InvalidRequest, SessionNotFound, Unauthorized
+from server.errors import Forbidden, SessionNotFound
 from server.i18n import sentence
-from server.protocol.fields import Identifier, reason_of, whole_seconds
+from server.protocol.fields import whole_seconds
 from server.protocol.rest import (
     GuestAnswer,
     GuestRequest,
@@ -24,6 +23,8 @@ from server.protocol.rest import (
 from server.signalling.views import participant_views
 from server.voice.participant import EndReason, ParticipantState, Role
 from server.voice.ports import JoinCommand
+from server.web.access import authenticated, identified, identifier, known_world
+from server.web.addresses import client_address
 from server.web.answers import json_answer, language_of, read_body
 from server.web.auth import Identity, IdentityKind
 from server.web.deps import DEPS, WebDeps
@@ -32,18 +33,16 @@ __all__ = ["SIGNALLING_PATH", "guest", "join", "leave", "participants", "rooms"]
 
 SIGNALLING_PATH: Final = "/api/ws"
 
-_IDENTIFIER: Final = TypeAdapter[str](Identifier)
-
 
 async def guest(request: web.Request) -> web.Response:
     """A user token for someone without an account."""
     deps = request.app[DEPS]
     if not deps.settings.guests:
         raise Forbidden
-    deps.limiter.check("guest", address=request.remote, identity=None)
+    deps.limiter.check("guest", address=client_address(request), identity=None)
     body = GuestRequest.decode(await read_body(request))
     if body.world is not None:
-        _known_world(deps, body.world)
+        known_world(deps, body.world)
     issued = deps.tokens.issue_guest(body.username, body.world)
     return json_answer(
         GuestAnswer(
@@ -62,10 +61,9 @@ async def guest(request: web.Request) -> web.Response:
 async def join(request: web.Request) -> web.Response:
     """A place in a room, before any WebRTC."""
     deps = request.app[DEPS]
-    identity = _authenticated(request)
-    deps.limiter.check("join", address=request.remote, identity=identity)
+    identity = authenticated(request, "join")
     body = JoinRequest.decode(await read_body(request))
-    _known_world(deps, body.world)
+    known_world(deps, body.world)
     _may_join(identity, body)
     command = JoinCommand(
         room_id=body.room_id,
@@ -75,6 +73,9 @@ async def join(request: web.Request) -> web.Response:
         avatar_emoji=body.avatar_emoji,
         # An API token is an admin's, but those whom it brings in are not admins by that.
         role=identity.role if identity.kind is IdentityKind.USER else Role.USER,
+        worlds=identity.worlds,
+        rooms=identity.rooms,
+        token_id=identity.jti,
     )
     result = await deps.service.join(command)
     participant = result.participant
@@ -125,9 +126,9 @@ async def leave(request: web.Request) -> web.Response:
 async def rooms(request: web.Request) -> web.Response:
     """The rooms of a world that someone is in."""
     deps = request.app[DEPS]
-    identity = _authenticated(request)
+    identity = authenticated(request, "read")
     world = request.match_info["world"]
-    _known_world(deps, world)
+    known_world(deps, world)
     if not identity.may_see(world=world):
         raise Forbidden
     entries = tuple(
@@ -146,8 +147,8 @@ async def rooms(request: web.Request) -> web.Response:
 async def participants(request: web.Request) -> web.Response:
     """Who is in a room."""
     deps = request.app[DEPS]
-    identity = _authenticated(request)
-    room_id = _identifier("room_id", request.match_info["room_id"])
+    identity = authenticated(request, "read")
+    room_id = identifier("room_id", request.match_info["room_id"])
     roster = deps.service.roster(room_id)
     if not identity.may_see(world=roster[0].world if roster else None, room_id=room_id):
         raise Forbidden
@@ -155,18 +156,11 @@ async def participants(request: web.Request) -> web.Response:
     return json_answer(answer)
 
 
-def _authenticated(request: web.Request) -> Identity:
-    return request.app[DEPS].tokens.authenticate(request.headers.get("Authorization"))
-
-
 def _leaver(request: web.Request, content: bytes) -> Identity:
     """Who wants to end a session: by the header, or by the token in the body where a header could not be set (a beacon)."""
     if "Authorization" in request.headers:
-        return _authenticated(request)
-    token = LeaveRequest.token_in(content)
-    if token is None:
-        raise Unauthorized
-    return request.app[DEPS].tokens.identify(token)
+        return authenticated(request, "leave")
+    return identified(request, "leave", LeaveRequest.token_in(content))
 
 
 def _end_reason(deps: WebDeps, identity: Identity, body: LeaveRequest) -> EndReason:
@@ -193,15 +187,3 @@ def _may_join(identity: Identity, body: JoinRequest) -> None:
         raise Forbidden
     if not identity.may_see(world=body.world, room_id=body.room_id):
         raise Forbidden
-
-
-def _known_world(deps: WebDeps, world: str) -> None:
-    if world not in deps.settings.worlds:
-        raise InvalidRequest("world", "unknown world")
-
-
-def _identifier(field: str, value: str) -> str:
-    try:
-        return _IDENTIFIER.validate_python(value)
-    except ValidationError as problem:
-        raise InvalidRequest(field, reason_of(problem, field)[1]) from None

@@ -11,13 +11,17 @@ from urllib.parse import urlsplit
 from aiohttp import WSMsgType, hdrs, web
 from aiohttp.http import WSMessageNoDecodeText
 
-from server.errors import Forbidden, InvalidRequest
+from server.errors import Forbidden, InvalidRequest, RateLimited
 from server.protocol import MAX_FRAME_BYTES, CloseCode
 from server.signalling.dispatch import Dispatcher
 from server.signalling.peer import Peer, PeerState
+from server.signalling.views import error_message
+from server.web.access import authenticated
+from server.web.addresses import client_address
 from server.web.answers import language_of
 from server.web.auth import IdentityKind
-from server.web.deps import DEPS, SocketTimings
+from server.web.deps import DEPS, MessageMeter, WebDeps
+from server.web.limits import SocketCounter
 from server.web.middleware import allows_origin
 
 __all__ = ["SocketConnection", "SocketEdge"]
@@ -97,28 +101,47 @@ class SocketConnection:
             self._transport.abort()
 
 
+GOING_AWAY: Final = 1001
+"""What a browser closes with when its page goes: closed, reloaded, left (RFC 6455, section 7.4.1). Its beacon may be lost."""
+
+
 class SocketEdge:
     """The handler. A connection has two tasks: aiohttp's reads, and awaits the other one, which writes."""
 
-    def __init__(self, dispatcher: Dispatcher) -> None:
+    def __init__(self, dispatcher: Dispatcher, sockets: SocketCounter) -> None:
         self._dispatcher = dispatcher
+        self._sockets = sockets
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Raises what the upgrade is refused with: `InvalidRequest`, `Forbidden`, `Unauthorized`."""
-        deps = request.app[DEPS]
+        """Raises what the upgrade is refused with: `InvalidRequest`, `Forbidden`, `Unauthorized`, `RateLimited`."""
         _check_origin(request)
-        preauthorised = _preauthorised(request)
+        address = client_address(request)
+        request.app[DEPS].limiter.check("socket", address=address, identity=None)
+        self._sockets.enter(address)
+        try:
+            return await self._serve(request)
+        finally:
+            self._sockets.leave(address)
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        deps = request.app[DEPS]
+        preauthorised, credential = _preauthorised(request)
         # Compression would cost each connection more memory than all the rest of it.
         socket = RawSocket(autoping=False, compress=False, decode_text=False, max_msg_size=HARD_LIMIT_BYTES)
         if not socket.can_prepare(request):
             raise InvalidRequest("Upgrade", "a WebSocket upgrade is needed")
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionError:
+            # A page whose microphone was refused gives its socket up before this answer; nobody is there to read it.
+            logger.debug("a client was gone before its connection was open")
+            return web.Response()
         connection = SocketConnection(socket, request.transport, deps.timings.close)
-        peer = Peer(connection, language=language_of(request), preauthorised=preauthorised)
+        peer = Peer(connection, language=language_of(request), preauthorised=preauthorised, credential=credential)
         writer = asyncio.create_task(peer.run(), name="signalling-writer")
         deps.hub.opened(peer)
         try:
-            await self._read(connection, peer, deps.timings)
+            await self._read(connection, peer, deps)
         except (ConnectionError, TimeoutError):
             logger.debug("a connection was lost")
         finally:
@@ -128,8 +151,9 @@ class SocketEdge:
             await connection.finish()
         return socket
 
-    async def _read(self, connection: SocketConnection, peer: Peer, timings: SocketTimings) -> None:
+    async def _read(self, connection: SocketConnection, peer: Peer, deps: WebDeps) -> None:
         """Take messages until the connection ends, from either side."""
+        timings, meter = deps.timings, deps.limiter.messages()
         loop = asyncio.get_running_loop()
         join_until = loop.time() + timings.first_message
         heard = loop.time()
@@ -140,7 +164,7 @@ class SocketEdge:
                 until = min(until, join_until)
             frame = await connection.receive(until)
             if frame is not None:
-                if not await self._take(connection, peer, frame):
+                if not await self._take(connection, peer, frame, meter):
                     return
                 heard = loop.time()
                 pinged = False
@@ -154,14 +178,16 @@ class SocketEdge:
                 await connection.ping()
                 pinged = True
 
-    async def _take(self, connection: SocketConnection, peer: Peer, frame: Frame) -> bool:
+    async def _take(self, connection: SocketConnection, peer: Peer, frame: Frame, meter: MessageMeter | None) -> bool:
         """One frame. False where it is the end of the connection."""
         if frame.type is WSMsgType.TEXT:
             self._dispatcher.seen(peer)
             if len(frame.data) > MAX_FRAME_BYTES:
                 peer.close(CloseCode.TOO_LARGE, "too large")
-            else:
+            elif meter is None or _may_pass(peer, meter):
                 await self._dispatcher.receive(peer, frame.data)
+            # What is buffered is read without waiting: others get their turn after each message.
+            await asyncio.sleep(0)
         elif frame.type is WSMsgType.PING:
             self._dispatcher.seen(peer)
             await connection.pong(frame.data)
@@ -170,6 +196,8 @@ class SocketEdge:
         elif frame.type is WSMsgType.BINARY:
             peer.close(CloseCode.BAD_MESSAGE, "not a text frame")
         else:
+            if frame.type is WSMsgType.CLOSE and frame.data == GOING_AWAY:
+                await self._dispatcher.went_away(peer)
             return False
         return True
 
@@ -183,15 +211,30 @@ def _check_origin(request: web.Request) -> None:
         raise Forbidden
 
 
-def _preauthorised(request: web.Request) -> Callable[[str], bool]:
-    """For which sessions the request itself carries the right to join. Raises `Unauthorized` for a token that is none."""
+def _may_pass(peer: Peer, meter: MessageMeter) -> bool:
+    """Whether a message is taken. Of those that are not, the first is answered; too many of them are the end."""
+    try:
+        return meter.take()
+    except RateLimited as problem:
+        session_id = peer.seat.session_id if peer.seat is not None else None
+        peer.send(error_message(problem, peer.language, session_id=session_id, request_id=None).encode())
+        return False
+    finally:
+        if meter.exhausted:
+            peer.close(CloseCode.TOO_MANY, "too many messages")
+
+
+def _preauthorised(request: web.Request) -> tuple[Callable[[str], bool], str | None]:
+    """For which sessions the request itself carries the right to join, and by which token (None where it carries none, or one
+    that cannot be revoked). Raises `Unauthorized` for a token that is none.
+    """
     header = request.headers.get(hdrs.AUTHORIZATION)
     if header is None:
-        return lambda session_id: False
-    identity = request.app[DEPS].tokens.authenticate(header)
+        return lambda session_id: False, None
+    identity = authenticated(request, "socket")
     if identity.kind is IdentityKind.API:
-        return lambda session_id: True
-    return lambda session_id: identity.session_id == session_id
+        return lambda session_id: True, identity.credential
+    return lambda session_id: identity.session_id == session_id, identity.credential
 
 
 async def _ended(writer: asyncio.Task[None]) -> None:

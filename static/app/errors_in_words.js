@@ -11,9 +11,11 @@
  * @returns {{what: string, advice: string[]}} texts; `advice` one sentence or paragraph each
  */
 export function inWords(error, translator) {
-  const { code, details, retryAfterSeconds } = error;
+  const { details, retryAfterSeconds } = error;
+  // Who was put out a moment ago should read that, and not that the room is not for them.
+  const code = error.code === "forbidden" && details["reason"] === "kicked" ? "kicked_before" : error.code;
   const what = translator.find(`error.${code}`, details) ?? translator.t("error.failed");
-  const advice = [moreSpecific(error, translator) ?? translator.find(`advice.${code}`, details) ?? translator.t("advice.failed")];
+  const advice = [moreSpecific({ code, details }, translator) ?? translator.find(`advice.${code}`, details) ?? translator.t("advice.failed")];
   if (typeof details["reason"] === "string" && details["reason"] !== "" && MODERATED.has(code)) {
     advice.unshift(translator.t("error.reason", { reason: details["reason"] }));
   }
@@ -25,7 +27,7 @@ export function inWords(error, translator) {
 const MODERATED = new Set(["banned", "kicked"]);
 
 /**
- * @param {VoiceClientError} error
+ * @param {Pick<VoiceClientError, "code" | "details">} error
  * @param {Translator} translator
  * @returns {string | null} null where the code says all
  */

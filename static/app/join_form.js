@@ -91,7 +91,7 @@ export class JoinForm extends PageElement {
         <input
           data-testid="name"
           name="name"
-          maxlength="512"
+          maxlength="1024"
           autocomplete="nickname"
           dir="auto"
           ?readonly=${!this.guest && this.username !== ""}

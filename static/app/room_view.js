@@ -47,7 +47,7 @@ export class RoomView extends PageElement {
     this.blocked = false;
     /** What happened last, for eyes and screen readers. */
     this.news = "";
-    /** @type {string | null} a moderator's words; null where nobody warned */
+    /** @type {{reason: string | null, actionId: string} | null} a moderator's words; null where no warning is unread */
     this.warned = null;
   }
 
@@ -75,7 +75,7 @@ export class RoomView extends PageElement {
         const suffix = by === "moderator" ? "_by_moderator" : "";
         this.#tell(muted ? `event.muted${suffix}` : `event.unmuted${suffix}`);
       }),
-      client.on("warned", ({ reason }) => (this.warned = reason ?? "")),
+      client.on("warned", ({ reason, actionId }) => (this.warned = { reason, actionId })),
     ];
   }
 
@@ -182,13 +182,24 @@ export class RoomView extends PageElement {
         : nothing}
       ${client?.mutedByModerator ? note("moderator-mute", texts.t("room.moderator_mute_note")) : nothing}
       ${client?.microphone === "ended" ? note("microphone-ended", texts.t("room.microphone_ended")) : nothing}
-      ${this.warned === null ? nothing : note("warned", this.#warningText(this.warned))}
+      ${this.warned === null ? nothing : this.#warning(this.warned)}
     `;
   }
 
-  /** @param {string} reason */
-  #warningText(reason) {
-    return reason === "" ? this.translator.t("room.warned_without_reason") : this.translator.t("room.warned", { reason });
+  /** @param {{reason: string | null, actionId: string}} warned */
+  #warning({ reason, actionId }) {
+    const { translator: texts } = this;
+    const read = () => {
+      this.client?.acknowledgeWarning(actionId);
+      this.warned = null;
+    };
+    return html`<div class="notice" role="alert" data-testid="warned">
+      ${warning}
+      <div>
+        <p>${reason ? texts.t("room.warned", { reason }) : texts.t("room.warned_without_reason")}</p>
+        <button type="button" data-testid="acknowledge-warning" @click=${read}>${texts.t("room.acknowledge")}</button>
+      </div>
+    </div>`;
   }
 
   /** @returns {Key} */

@@ -221,6 +221,16 @@ export class VoiceClient extends Emitter {
   }
 
   /**
+   * Says that a moderator's warning was read; until then it is shown again on every new connection.
+   *
+   * @param {string} actionId of the event `warned`
+   * @returns {void}
+   */
+  acknowledgeWarning(actionId) {
+    this.#signalling?.send("voice_warn_ack", { actionId });
+  }
+
+  /**
    * Finds a new path for the audio. Done by itself after a failure.
    *
    * @returns {Promise<void>} when the answer was taken

@@ -24,7 +24,7 @@
  * @property {{muted: boolean, by: "self" | "moderator"}} mute of this side
  * @property {{state: "asking" | "open" | "ended"}} microphone
  * @property {Quality} quality
- * @property {{reason: string, by: string}} warned by a moderator
+ * @property {{reason: string | null, by: string, actionId: string}} warned by a moderator; to be acknowledged (`acknowledgeWarning`)
  * @property {{error: VoiceClientError}} error something failed that does not end the stay
  * @property {Outcome} ended
  */

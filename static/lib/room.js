@@ -5,7 +5,7 @@
  * @import { VoiceClientEvents } from "./events.js"
  * @import { Message, Participant, Slot, WireParticipant } from "./types.js"
  */
-import { KickedError, ReplacedError, SessionGoneError, VoiceClientError, apiError } from "./errors.js";
+import { BannedError, KickedError, ReplacedError, SessionGoneError, VoiceClientError, apiError } from "./errors.js";
 import { Roster } from "./roster.js";
 
 /**
@@ -140,8 +140,13 @@ export class Room {
       if (connected === false) this.#owner.mediaFailed(reason ?? "");
     },
     voice_quality: ({ type, ...quality }) => this.#owner.emit("quality", /** @type {any} */ (quality)),
-    voice_warn: ({ reason, by }) => this.#owner.emit("warned", { reason, by }),
-    voice_kick: ({ reason, by }) => this.#owner.removed(new KickedError("kicked", { details: { reason, by } })),
+    voice_warn: ({ reason, by, actionId }) => this.#owner.emit("warned", { reason, by, actionId }),
+    voice_kick: ({ reason, by, banned, expiresAt }) => {
+      const Class = banned === true ? BannedError : KickedError;
+      const error = new Class(banned === true ? "banned" : "kicked", { details: { reason, by, expires_at: expiresAt ?? null } });
+      error.sessionGone = true;
+      this.#owner.removed(error);
+    },
     voice_error: (message) => this.#owner.emit("error", { error: apiError(message) }),
   };
 

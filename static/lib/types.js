@@ -80,9 +80,13 @@
  * @property {string} sessionId
  * @property {"excellent" | "good" | "poor" | "lost"} quality
  * @property {number} mos
- * @property {number} rttMs
- * @property {number} jitterMs
- * @property {number} lossPct
+ * @property {number | null} rttMs null where nothing was there to measure, like the following
+ * @property {number | null} jitterMs of the worse direction
+ * @property {number | null} lossPct of the worse direction
+ * @property {number | null} upJitterMs from that person to the server
+ * @property {number | null} upLossPct
+ * @property {number | null} downJitterMs
+ * @property {number | null} downLossPct
  *
  * A message of the signalling wire: an object with a `type`; the rest depends on it.
  * @typedef {{type: string, requestId?: string, [field: string]: any}} Message

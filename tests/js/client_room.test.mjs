@@ -171,15 +171,28 @@ test("no beacon for a stay that is ending already, or never began", async () => 
 
 test("a kick is told with its reason, and nothing is left to leave", async () => {
   const stage = await new Stage().enter();
-  stage.socket.receive({ type: "voice_kick", reason: "noise", by: "mod" });
+  const expiresAt = "2026-02-13T17:40:00.000Z";
+  stage.socket.receive({ type: "voice_kick", reason: "noise", by: "mod", banned: false, expiresAt });
   stage.socket.drop(4403);
   await settle();
   const [ended] = stage.of("ended");
   assert.equal(ended.reason, "removed");
   assert.ok(ended.error instanceof lib.KickedError);
-  assert.deepEqual(ended.error.details, { reason: "noise", by: "mod" });
+  assert.deepEqual(ended.error.details, { reason: "noise", by: "mod", expires_at: expiresAt });
   assert.equal(stage.http.of(LEAVE).length, 0);
   assert.deepEqual(stage.leftovers, NOTHING_LEFT);
+});
+
+test("a ban is told as one, with its end, and nothing is left to leave", async () => {
+  const stage = await new Stage().enter();
+  stage.socket.receive({ type: "voice_kick", reason: null, by: "mod", banned: true, expiresAt: null });
+  stage.socket.drop(4403);
+  await settle();
+  const [ended] = stage.of("ended");
+  assert.equal(ended.reason, "removed");
+  assert.ok(ended.error instanceof lib.BannedError);
+  assert.deepEqual(ended.error.details, { reason: null, by: "mod", expires_at: null });
+  assert.equal(stage.http.of(LEAVE).length, 0);
 });
 
 test("close codes that end the stay do so with their error; what lives on elsewhere is not left", async () => {
@@ -226,15 +239,17 @@ test("what is not understood is passed over; errors that answer nothing are told
 
 test("warnings, hands and quality are told", async () => {
   const stage = await new Stage().enter();
-  stage.socket.receive({ type: "voice_warn", reason: "calm down", by: "mod" });
+  stage.socket.receive({ type: "voice_warn", actionId: "a1", reason: "calm down", by: "mod" });
   stage.socket.receive({ type: "voice_hand", sessionId: "s-ada", userId: "ada", raised: true });
   const quality = { sessionId: "s-ada", quality: "poor", mos: 2.1, rttMs: 300, jitterMs: 40, lossPct: 9 };
   stage.socket.receive({ type: "voice_quality", ...quality });
-  assert.deepEqual(stage.of("warned")[0], { name: "warned", reason: "calm down", by: "mod" });
+  assert.deepEqual(stage.of("warned")[0], { name: "warned", reason: "calm down", by: "mod", actionId: "a1" });
   assert.equal(stage.client.participants[0].handRaised, true);
   assert.deepEqual(stage.of("quality")[0], { name: "quality", ...quality });
   stage.client.setHand(true);
   assert.equal(stage.socket.last("voice_hand").raised, true);
+  stage.client.acknowledgeWarning("a1");
+  assert.equal(stage.socket.last("voice_warn_ack").actionId, "a1");
 });
 
 test("a microphone that goes away is told", async () => {

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from server.errors import SessionNotFound, Unauthorized
+from server.errors import SessionNotFound, Unauthorized, VoiceError
 from server.i18n import Language
 from server.signalling.hub import Hub
 from server.signalling.peer import Peer
 from server.voice.events import HandChanged, MuteChanged, ParticipantJoined, ParticipantLeft
-from server.voice.participant import EndReason, Participant, ParticipantState, Role
+from server.voice.moderation import Actor, Order
+from server.voice.moderation_ports import NewAction, Recorded
+from server.voice.moderator import ActionDone
+from server.voice.participant import EndReason, MutedBy, Participant, ParticipantState, Role
 from server.voice.ports import SessionSummary
 
 JOINED_AT = datetime(2026, 2, 13, 17, 30, tzinfo=UTC)
@@ -134,8 +137,10 @@ class FakeCalls:
 
     def set_self_muted(self, session_id: str, muted: bool) -> None:
         participant = self.participant(session_id)
-        participant.is_muted = muted
-        self.hub.emit(MuteChanged(participant.room_id, session_id, participant.user_id, muted, "self"))
+        change = participant.muted_by.add if muted else participant.muted_by.discard
+        change(MutedBy.SELF)
+        causes = frozenset(participant.muted_by)
+        self.hub.emit(MuteChanged(participant.room_id, session_id, participant.user_id, muted, MutedBy.SELF, causes))
 
     def set_hand(self, session_id: str, raised: bool) -> None:
         participant = self.participant(session_id)
@@ -162,6 +167,42 @@ class FakeCalls:
             speaking_ms=0,
             reason=reason,
         )
+
+
+@dataclass
+class FakeModeration:
+    """Keeps what it was told to do; refuses with `refusal` where there is one. `removed` is by session id."""
+
+    orders: list[tuple[Actor, Order]] = field(default_factory=list)
+    read: list[tuple[str, str]] = field(default_factory=list)
+    removed: dict[str, VoiceError] = field(default_factory=dict)
+    refusal: VoiceError | None = None
+
+    async def act(self, actor: Actor, order: Order) -> ActionDone:
+        self.orders.append((actor, order))
+        if self.refusal is not None:
+            raise self.refusal
+        new = NewAction(
+            action_id=f"action-{len(self.orders)}",
+            action=order.action,
+            target_user_id=order.target_user_id,
+            admin_user_id=actor.user_id,
+            admin_username=actor.username,
+            world=order.world,
+            room_id=order.room_id,
+            reason=order.reason,
+            duration_hours=None,
+            created_at=JOINED_AT,
+            expires_at=None,
+        )
+        return ActionDone(new, Recorded(("s1",)))
+
+    async def acknowledge(self, participant: Participant, action_id: str) -> None:
+        self.read.append((participant.user_id, action_id))
+
+    def check_removed(self, session_id: str) -> None:
+        if session_id in self.removed:
+            raise self.removed[session_id]
 
 
 class FakeAuthority:

@@ -14,8 +14,8 @@ from server.signalling.hub import Hub
 from server.signalling.outbox import Outbox
 from server.signalling.peer import PeerState
 from server.voice.events import MuteChanged, ParticipantLeft
-from server.voice.participant import EndReason, Participant, Role
-from tests.signalling.fakes import Client, FakeAuthority, FakeCalls, new_client, new_participant, settle
+from server.voice.participant import EndReason, MutedBy, Participant, Role
+from tests.signalling.fakes import Client, FakeAuthority, FakeCalls, FakeModeration, new_client, new_participant, settle
 
 
 @dataclass
@@ -23,6 +23,7 @@ class World:
     hub: Hub
     calls: FakeCalls
     dispatcher: Dispatcher
+    moderation: FakeModeration
 
     async def say(self, client: Client, message: object) -> None:
         text = message if isinstance(message, str) else json.dumps(message)
@@ -53,7 +54,8 @@ def join_message(participant: Participant, **fields: Any) -> dict[str, Any]:
 async def world(settings: Settings) -> World:
     hub = Hub()
     calls = FakeCalls(hub)
-    return World(hub, calls, Dispatcher(calls, hub, FakeAuthority(), settings))
+    moderation = FakeModeration()
+    return World(hub, calls, Dispatcher(calls, hub, FakeAuthority(), settings, moderation), moderation)
 
 
 async def test_joining_answers_with_a_snapshot_and_tells_the_others(world: World, settings: Settings) -> None:
@@ -356,7 +358,7 @@ async def test_messages_of_a_closed_connection_do_nothing(world: World) -> None:
 async def test_events_are_seen_in_the_order_in_which_they_happened(world: World) -> None:
     anna, someone = await world.enter("anna")
     for number in range(100):
-        world.hub.emit(MuteChanged("lobby", someone.session_id, f"{number}", number % 2 == 0, "moderator"))
+        world.hub.emit(MuteChanged("lobby", someone.session_id, f"{number}", number % 2 == 0, MutedBy.MODERATOR, frozenset()))
     await settle()
     assert [frame["userId"] for frame in await anna.flush()] == [str(number) for number in range(100)]
 

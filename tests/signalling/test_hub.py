@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -12,14 +13,16 @@ from server.signalling.peer import PeerState, Seat
 from server.voice.events import (
     HandChanged,
     LevelsChanged,
+    LevelsContradicted,
     MediaStateChanged,
     MuteChanged,
     ParticipantJoined,
     ParticipantLeft,
+    QualityMeasured,
     SlotsChanged,
     SpeakingChanged,
 )
-from server.voice.participant import EndReason
+from server.voice.participant import EndReason, MutedBy
 from tests.signalling.fakes import Client, new_client, new_participant
 
 
@@ -79,7 +82,7 @@ async def test_the_connection_of_an_ended_session_is_closed_with_its_reason(hub:
 async def test_self_mute_and_hand_are_told_to_the_others(hub: Hub) -> None:
     anna, ben = seated(hub, "anna"), seated(hub, "ben")
     await anna.flush()
-    hub.emit(MuteChanged("lobby", sid("anna"), "anna", True, "self"))
+    hub.emit(MuteChanged("lobby", sid("anna"), "anna", True, MutedBy.SELF, frozenset({MutedBy.SELF})))
     hub.emit(HandChanged("lobby", sid("anna"), "anna", True))
     assert await anna.flush() == []
     assert await ben.flush() == [
@@ -90,7 +93,7 @@ async def test_self_mute_and_hand_are_told_to_the_others(hub: Hub) -> None:
 
 async def test_a_mute_by_a_moderator_is_told_to_the_muted_too(hub: Hub) -> None:
     anna = seated(hub, "anna")
-    hub.emit(MuteChanged("lobby", sid("anna"), "anna", True, "moderator"))
+    hub.emit(MuteChanged("lobby", sid("anna"), "anna", True, MutedBy.MODERATOR, frozenset({MutedBy.MODERATOR})))
     assert [(frame["type"], frame["by"]) for frame in await anna.flush()] == [("voice_mute", "moderator")]
 
 
@@ -153,6 +156,38 @@ async def test_slots_that_changed_while_nobody_was_connected_are_told_on_the_nex
     hub.emit(ParticipantLeft("lobby", sid("anna"), "anna", EndReason.LEFT))
     assert hub._slots == {}
     assert hub._user_ids == {}
+
+
+async def test_quality_is_told_when_it_changes_and_to_those_who_come_later(hub: Hub) -> None:
+    anna, ben = seated(hub, "anna"), seated(hub, "ben")
+    measured = QualityMeasured("lobby", sid("anna"), "anna", "good", 3.9, 41.26, 2.0, 1.26, 5.04, None, is_news=True)
+    hub.emit(measured)
+    hub.emit(replace(measured, mos=3.95, is_news=False))
+    for client in (anna, ben):
+        [frame] = [frame for frame in await client.flush() if frame["type"] != "voice_join"]
+        assert frame == {
+            "type": "voice_quality",
+            "sessionId": sid("anna"),
+            "quality": "good",
+            "mos": 3.9,
+            "rttMs": 41.3,
+            "jitterMs": 5.0,
+            "lossPct": 1.3,
+            "upJitterMs": 2.0,
+            "upLossPct": 1.3,
+            "downJitterMs": 5.0,
+            "downLossPct": None,
+        }
+    late = seated(hub, "eve")
+    assert [frame["sessionId"] for frame in await late.flush()] == [sid("anna")]
+    hub.emit(ParticipantLeft("lobby", sid("anna"), "anna", EndReason.LEFT))
+    assert hub._quality == {}
+
+
+async def test_findings_are_not_for_the_room(hub: Hub) -> None:
+    anna = seated(hub, "anna")
+    hub.emit(LevelsContradicted("lobby", sid("anna"), "anna", "loud_over_silence"))
+    assert await anna.flush() == []
 
 
 async def test_a_newer_connection_takes_the_seat_and_the_older_one_does_not_detach_it(hub: Hub) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 from server.storage.database import Database
 from server.storage.sessions import SqliteSessionStore
 from server.voice.participant import Role
+from server.voice.ledger import SpeakingInterval
 from server.voice.ports import NewSession, SessionMark
 
 async def call() -> None:
@@ -29,7 +30,9 @@ async def call() -> None:
     joined = datetime.fromisoformat(sys.argv[2])
     for number in range(3):
         await store.open_session(NewSession(f"s{number}", "lobby", f"user {number}", "U", "materie", None, Role.USER, joined), 10)
-    await store.touch([SessionMark(f"s{number}", joined + timedelta(seconds=30 + number), 1000 * number) for number in range(3)])
+    await store.record([SessionMark(f"s{number}", joined + timedelta(seconds=30 + number), 1000 * number) for number in range(3)])
+    spurts = [(f"s{number}", 1, joined, joined + timedelta(seconds=number), 20, 30, True) for number in (1, 2)]
+    await store.record([SpeakingInterval(*spurt) for spurt in spurts])
     os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(call())

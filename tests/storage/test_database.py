@@ -16,7 +16,8 @@ from server.voice.ports import StoreBusy, StoreError
 
 
 def add_user(name: str) -> str:
-    return f"INSERT INTO users VALUES ('{name}', '{name}', 'user', NULL, '2026-01-01T00:00:00.000Z', '2026-01-01T00:00:00.000Z')"
+    at = "2026-01-01T00:00:00.000Z"
+    return f"INSERT INTO users (user_id, username, created_at, last_active) VALUES ('{name}', '{name}', '{at}', '{at}')"
 
 
 def names(db: sqlite3.Connection) -> list[str]:
@@ -74,7 +75,11 @@ async def test_work_that_raises_leaves_nothing(database: Database) -> None:
 
 async def test_errors_of_sqlite_are_the_port_s(database: Database) -> None:
     with pytest.raises(StoreError, match="IntegrityError: CHECK constraint failed: role"):
-        await database.write(lambda db: db.execute("INSERT INTO users VALUES ('a', 'a', 'king', NULL, '', '')"))
+        await database.write(
+            lambda db: db.execute(
+                "INSERT INTO users (user_id, username, role, created_at, last_active) VALUES ('a', 'a', 'king', '', '')"
+            )
+        )
     await database.write(lambda db: db.execute(add_user("anna")))
 
 

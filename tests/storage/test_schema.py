@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from server.resources import schema_sql
-from server.storage import bans, sessions
+from server.storage import bans, calls, ledger, sessions, tracking
+from server.voice.moderation import Action
 from server.voice.participant import EndReason, Role
 
 CLASSIC = {
@@ -57,7 +58,7 @@ def session(**changes: Any) -> dict[str, Any]:
 
 def action(**changes: Any) -> dict[str, Any]:
     base = {"action_id": "a1", "action_type": "ban", "target_user_id": "anna", "admin_user_id": "root", "world": "materie"}
-    return base | {"created_at": JOINED} | changes
+    return base | {"created_at": JOINED, "prev_hash": "", "hash": "0" * 64} | changes
 
 
 def test_the_classic_columns_are_there(db: sqlite3.Connection) -> None:
@@ -126,6 +127,10 @@ def test_nobody_is_twice_in_a_room_at_once(db: sqlite3.Connection) -> None:
         {"duration_hours": 0},
         {"expires_at": "2026-02-13T17:29:00.000Z"},
         {"created_at": "today"},
+        {"effect": "[]"},
+        {"hash": None},
+        {"hash": "short"},
+        {"prev_hash": None},
     ],
 )
 def test_actions_that_cannot_be(db: sqlite3.Connection, changes: dict[str, Any]) -> None:
@@ -139,8 +144,22 @@ def test_a_ban_stands_in_the_log(db: sqlite3.Connection) -> None:
         insert(db, "bans", ban)
     insert(db, "admin_actions", action())
     insert(db, "bans", ban)
-    with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
-        db.execute("DELETE FROM admin_actions")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM admin_actions",
+        "UPDATE admin_actions SET reason = 'another'",
+        "INSERT OR REPLACE INTO admin_actions SELECT * FROM admin_actions",
+        "UPDATE OR REPLACE admin_actions SET id = 7",
+    ],
+)
+def test_the_log_is_only_ever_added_to(db: sqlite3.Connection, statement: str) -> None:
+    insert(db, "admin_actions", action())
+    with pytest.raises(sqlite3.IntegrityError, match="only ever added to"):
+        db.execute(statement)
+    assert db.execute("SELECT id, reason FROM admin_actions").fetchall() == [(1, None)]
 
 
 LOOK_UPS = {
@@ -148,13 +167,25 @@ LOOK_UPS = {
     "who is in a room": (sessions._OPEN_IN_ROOM, "voice_sessions_open (room_id=?)"),
     "someone in a room": (sessions._OPEN_OF_USER, "voice_sessions_open (room_id=? AND user_id=?)"),
     "one session": (sessions._FIND, "(session_id=?)"),
-    "closing": (sessions._CLOSE, "(session_id=?)"),
-    "marking": (sessions._TOUCH, "(session_id=?)"),
-    "a user": (sessions._USER_WAS_ACTIVE, "PRIMARY KEY (user_id=?)"),
-    "who is in a world": (
-        "SELECT * FROM voice_sessions WHERE world = ? AND left_at IS NULL",
-        "voice_sessions_open_world (world=?)",
+    "closing": (ledger._CLOSE, "(session_id=?)"),
+    "marking": (ledger._TOUCH, "(session_id=?)"),
+    "a user": (ledger._USER_WAS_ACTIVE, "PRIMARY KEY (user_id=?)"),
+    "an event again": (ledger._KNOWN_EVENT, "PRIMARY KEY (rowid=?)"),
+    "what someone spoke": (ledger._TOTAL, "PRIMARY KEY (session_id=?)"),
+    "talk-spurts of a time": (
+        "SELECT * FROM speaking_intervals WHERE started_at >= ? AND started_at < ? ORDER BY started_at",
+        "speaking_intervals_time (started_at>? AND started_at<?)",
     ),
+    "a room's replay": (
+        "SELECT * FROM room_events WHERE room_id = ? AND seq > ? ORDER BY seq",
+        "sqlite_autoindex_room_events_1 (room_id=? AND seq>?)",
+    ),
+    "since when a room is in use": (calls._IN_USE_SINCE, "voice_sessions_open_world (world=? AND room_id=?)"),
+    "stays without a call": (calls._LOOSE, "voice_sessions_loose (world=? AND room_id=?)"),
+    "stays of a call": (calls._OF_CALL, "voice_sessions_call (call_id=?)"),
+    "calls before": (calls._BEFORE, "calls_room_time (world=? AND room_id=? AND started_at<?)"),
+    "in how many rooms": (sessions._ROOMS_OF_USER, "voice_sessions_open_user (user_id=?)"),
+    "what is reported": (tracking._FIND, "(session_id=?)"),
     "a user's stays": (
         "SELECT * FROM voice_sessions WHERE user_id = ? ORDER BY joined_at, id",
         "voice_sessions_user_time (user_id=?)",
@@ -202,5 +233,5 @@ def test_the_start_finds_open_rows_without_reading_all(db: sqlite3.Connection) -
 
 
 def test_the_log_knows_every_kind_of_action(db: sqlite3.Connection) -> None:
-    for number, kind in enumerate(("kick", "mute", "unmute", "ban", "unban", "warn")):
-        insert(db, "admin_actions", action(action_id=f"a{number}", action_type=kind))
+    for number, kind in enumerate(Action):
+        insert(db, "admin_actions", action(action_id=f"a{number}", action_type=kind.value))

@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from server.errors import AlreadyInRoom, Banned, InvalidRequest, RoomFull
+from server.storage.audit import append_action
 from server.storage.bans import refuse_banned
 from server.storage.database import Database
-from server.storage.sessions import SqliteSessionStore, insert_session, refuse_join, whole_seconds
+from server.storage.ledger import whole_seconds
+from server.storage.sessions import SqliteSessionStore, insert_session, refuse_join
 from server.storage.timestamps import to_text
+from server.voice.ledger import SpeakingInterval
 from server.voice.participant import EndReason, Role
 from server.voice.ports import NewSession, SessionMark, SessionSummary, StoredSession
 
@@ -43,15 +46,17 @@ def end_of(opened: NewSession, duration_ms: int = 60_000, speaking_ms: int = 150
     )
 
 
+def spurt(session: str, seq: int, start_ms: int, end_ms: int, *, is_open: bool = False) -> SpeakingInterval:
+    start, end = (NOW + timedelta(milliseconds=ms) for ms in (start_ms, end_ms))
+    return SpeakingInterval(session, seq, start, end, peak_dbov=20, mean_dbov=30, is_open=is_open)
+
+
 async def ban(database: Database, world: str, expires_at: datetime | None, reason: str = "spam", user: str = "anna") -> None:
     def work(db: sqlite3.Connection) -> None:
         action = str(uuid.uuid4())
         until = to_text(expires_at) if expires_at is not None else None
-        db.execute(
-            "INSERT INTO admin_actions (action_id, action_type, target_user_id, admin_user_id, world, created_at)"
-            " VALUES (?, 'ban', ?, 'root', ?, ?)",
-            (action, user, world, to_text(NOW)),
-        )
+        logged = {"action_id": action, "action_type": "ban", "target_user_id": user, "admin_user_id": "root", "world": world}
+        append_action(db, {**logged, "created_at": to_text(NOW)})
         db.execute("INSERT OR REPLACE INTO bans VALUES (?, ?, ?, ?, ?)", (user, world, action, reason, until))
 
     await database.write(work)
@@ -77,7 +82,7 @@ async def test_open_find_close_find(store: SqliteSessionStore) -> None:
     )
     assert await store.find_session("s1") == expected
     summary = end_of(opened)
-    await store.close_sessions([summary])
+    await store.record([summary])
     closed = await store.find_session("s1")
     assert closed is not None
     assert (closed.left_at, closed.last_seen) == (summary.left_at, summary.left_at)
@@ -88,9 +93,9 @@ async def test_open_find_close_find(store: SqliteSessionStore) -> None:
 
 async def test_a_row_is_closed_once(store: SqliteSessionStore) -> None:
     await store.open_session(new(), 10)
-    await store.close_sessions([end_of(new(), 1000, 10)])
-    await store.close_sessions([end_of(new(), 2000, 20), end_of(new("unknown"))])
-    await store.touch([SessionMark("s1", NOW + timedelta(hours=1), 99)])
+    await store.record([end_of(new(), 1000, 10)])
+    await store.record([end_of(new(), 2000, 20), end_of(new("unknown"))])
+    await store.record([SessionMark("s1", NOW + timedelta(hours=1), 99)])
     row = await store.find_session("s1")
     assert row is not None
     assert (row.duration_ms, row.speaking_ms, row.last_seen) == (1000, 10, NOW + timedelta(seconds=1))
@@ -171,14 +176,15 @@ async def test_of_two_bans_the_longer_one_is_named(
 
 async def test_after_a_crash_rows_end_at_the_last_mark(database: Database, path: Path) -> None:
     store = SqliteSessionStore(database, now=lambda: NOW)
-    for session, user in (("marked", "anna"), ("silent", "bert"), ("done", "cleo")):
+    for session, user in (("marked", "anna"), ("silent", "bert"), ("done", "cleo"), ("spoke", "dora")):
         await store.open_session(new(session, user), 10)
-    await store.close_sessions([end_of(new("done", "cleo"))])
-    await store.touch([SessionMark("marked", NOW + timedelta(seconds=61.5), 20_499)])
+    await store.record([end_of(new("done", "cleo"))])
+    await store.record([SessionMark("marked", NOW + timedelta(seconds=61.5), 20_499), spurt("marked", 1, 40_001, 60_500)])
+    await store.record([spurt("spoke", 1, 1000, 2000), spurt("spoke", 2, 3000, 4321)])
     await database.close()
     await database.open()
     recovered = {summary.session_id: summary for summary in await store.recover_open_sessions()}
-    assert set(recovered) == {"marked", "silent"}
+    assert set(recovered) == {"marked", "silent", "spoke"}
     assert await store.recover_open_sessions() == ()
     marked, silent = await store.find_session("marked"), await store.find_session("silent")
     assert marked is not None
@@ -186,6 +192,9 @@ async def test_after_a_crash_rows_end_at_the_last_mark(database: Database, path:
     assert (marked.left_at, marked.duration_ms) == (NOW + timedelta(seconds=61.5), 61_500)
     assert (marked.speaking_ms, marked.reason) == (20_499, EndReason.CRASH_RECOVERY)
     assert (silent.left_at, silent.duration_ms, silent.reason) == (NOW, 0, EndReason.CRASH_RECOVERY)
+    spoke = await store.find_session("spoke")
+    assert spoke is not None
+    assert (spoke.duration_ms, spoke.speaking_ms) == (4321, 2321), "speech is a sign of life, too"
     await store.open_session(new("again"), 10)
 
 
@@ -194,7 +203,7 @@ async def test_one_row_that_cannot_be_closed_does_not_hold_up_the_others(
 ) -> None:
     await store.open_session(new("bad"), 10)
     await store.open_session(new("good", "bert"), 10)
-    await store.close_sessions([end_of(new("bad"), -5, 0), end_of(new("good", "bert"))])
+    await store.record([end_of(new("bad"), -5, 0), end_of(new("good", "bert"))])
     bad, good = await store.find_session("bad"), await store.find_session("good")
     assert bad is not None
     assert good is not None

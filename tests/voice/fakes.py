@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from server.voice.events import VoiceEvent
-from server.voice.ports import JoinCommand, NewSession, SessionMark, SessionStore, SessionSummary, StoredSession, StoreError
+from server.voice.ledger import LedgerEntry, SessionSummary
+from server.voice.ports import Admission, JoinCommand, NewSession, SessionStore, StoredSession, StoreError
 
 E = TypeVar("E")
 
@@ -43,11 +44,11 @@ class FakeSettings:
 
 @dataclass
 class FakeMedia:
-    """A media engine without packets. `opened` and `spoken_ms` are by session id; what is opened is closed once."""
+    """A media engine without packets. `opened` is by session id; what is opened is closed once."""
 
     opened: dict[str, str] = field(default_factory=dict)
     muted: dict[str, bool] = field(default_factory=dict)
-    spoken_ms: dict[str, int] = field(default_factory=dict)
+    attempted: dict[str, int] = field(default_factory=dict)
     seen: dict[str, float] = field(default_factory=dict)
     fail_open: Exception | None = None
     fail_close: Exception | None = None
@@ -68,18 +69,17 @@ class FakeMedia:
     def set_muted(self, session_id: str, muted: bool) -> None:
         self.muted[session_id] = muted
 
-    def speaking_ms(self, session_id: str) -> int:
-        return self.spoken_ms.get(session_id, 0)
+    def attempted_ms(self, session_id: str) -> int:
+        return self.attempted.get(session_id, 0)
 
     def last_seen(self, session_id: str) -> float | None:
         return self.seen.get(session_id)
 
-    def close_session(self, session_id: str) -> int:
+    def close_session(self, session_id: str) -> None:
         if self.fail_close is not None:
             raise self.fail_close
         self.opened.pop(session_id, None)
         self.at_close(session_id)
-        return self.spoken_ms.get(session_id, 0)
 
 
 class Events:
@@ -113,17 +113,13 @@ class FlakyStore:
         if self.broken:
             raise StoreError("the disk is full")
 
-    async def open_session(self, new: NewSession, max_participants: int) -> None:
+    async def open_session(self, new: NewSession, max_participants: int) -> Admission:
         await self._gate("open")
-        await self._store.open_session(new, max_participants)
+        return await self._store.open_session(new, max_participants)
 
-    async def close_sessions(self, summaries: Sequence[SessionSummary]) -> None:
-        await self._gate("close")
-        await self._store.close_sessions(summaries)
-
-    async def touch(self, marks: Sequence[SessionMark]) -> None:
-        await self._gate("touch")
-        await self._store.touch(marks)
+    async def record(self, entries: Sequence[LedgerEntry]) -> int:
+        await self._gate("record")
+        return await self._store.record(entries)
 
     async def find_session(self, session_id: str) -> StoredSession | None:
         await self._gate("find")
@@ -154,6 +150,20 @@ class ManualSleep:
 
     def wake(self) -> None:
         self._wake.put_nowait(None)
+
+
+class SpurtListener(Protocol):
+    """The part of a media listener that hears of talk-spurts."""
+
+    def media_spurt(
+        self, session_id: str, start: float, end: float, *, peak_dbov: int, mean_dbov: int, is_open: bool
+    ) -> None: ...
+
+
+def speak(listener: SpurtListener, clock: FakeClock, session_id: str, ms: int, *, is_open: bool = False) -> None:
+    """Have somebody speak for so long, up to now."""
+    now = clock.monotonic()
+    listener.media_spurt(session_id, now - ms / 1000, now, peak_dbov=20, mean_dbov=30, is_open=is_open)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from server.storage.database import Database
 
-__all__ = ["open_rows", "rows", "users"]
+__all__ = ["intervals", "open_rows", "room_events", "rows", "spoken", "users"]
 
 
 async def rows(database: Database) -> dict[str, dict[str, Any]]:
@@ -17,6 +17,22 @@ async def rows(database: Database) -> dict[str, dict[str, Any]]:
 
 async def open_rows(database: Database) -> list[str]:
     return [session_id for session_id, row in (await rows(database)).items() if row["left_at"] is None]
+
+
+async def intervals(database: Database, session_id: str) -> list[dict[str, Any]]:
+    """The talk-spurts of a session, as they followed."""
+    every = await _all(database, "SELECT * FROM speaking_intervals ORDER BY session_id, seq")
+    return [row for row in every if row["session_id"] == session_id]
+
+
+async def spoken(database: Database, session_id: str) -> int:
+    """The sum of a session's talk-spurts in ms."""
+    return sum(row["duration_ms"] for row in await intervals(database, session_id))
+
+
+async def room_events(database: Database, room_id: str) -> list[dict[str, Any]]:
+    """What happened in a room, as it followed."""
+    return [row for row in await _all(database, "SELECT * FROM room_events ORDER BY room_id, seq") if row["room_id"] == room_id]
 
 
 async def users(database: Database) -> dict[str, dict[str, Any]]:

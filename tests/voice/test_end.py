@@ -14,7 +14,7 @@ from server.voice.participant import EndReason, ParticipantState
 from server.voice.ports import SessionSummary
 from server.voice.recorder import Recorder
 from server.voice.service import ServiceState, VoiceService
-from tests.voice.fakes import START, Events, FakeClock, FakeMedia, FakeSettings, FlakyStore, ManualSleep, command, until
+from tests.voice.fakes import START, Events, FakeClock, FakeMedia, FakeSettings, FlakyStore, ManualSleep, command, speak, until
 from tests.voice.rows import open_rows, rows, users
 
 
@@ -29,7 +29,7 @@ async def test_end_gives_the_account_of_the_stay(
     service.signalling_attached(session_id)
     participant = service.participant(session_id)
     clock.advance(61.5)
-    media.spoken_ms[session_id] = 20_499
+    speak(service, clock, session_id, 20_499)
     summary = await service.end(session_id, EndReason.LEFT)
     left_at = START + timedelta(seconds=61.5)
     assert summary == SessionSummary(session_id, "lobby", "anna", "materie", START, left_at, 61_500, 20_499, EndReason.LEFT)
@@ -100,22 +100,20 @@ async def test_a_wall_clock_that_is_set_changes_no_stay(service: VoiceService, c
     assert (summary.duration_ms, summary.left_at) == (5000, START + timedelta(seconds=5))
 
 
-async def test_nobody_speaks_longer_than_they_stay(service: VoiceService, clock: FakeClock, media: FakeMedia) -> None:
+async def test_nobody_speaks_longer_than_they_stay(service: VoiceService, clock: FakeClock) -> None:
     session_id = await join(service)
-    media.spoken_ms[session_id] = 1020
     clock.advance(1)
+    speak(service, clock, session_id, 1020)
     assert (await service.end(session_id, EndReason.LEFT)).speaking_ms == 1000
 
 
 async def test_media_that_cannot_be_closed_do_not_keep_anyone_in(
-    service: VoiceService, clock: FakeClock, media: FakeMedia, recorder: Recorder
+    service: VoiceService, clock: FakeClock, media: FakeMedia
 ) -> None:
     session_id = await join(service)
     service.signalling_attached(session_id)
     clock.advance(5)
-    media.spoken_ms[session_id] = 3000
-    service.judge()
-    await recorder.flush()
+    speak(service, clock, session_id, 3000, is_open=True)
     media.fail_close = RuntimeError("no")
     summary = await service.end(session_id, EndReason.LEFT)
     assert (summary.duration_ms, summary.speaking_ms) == (5000, 3000)
@@ -123,20 +121,26 @@ async def test_media_that_cannot_be_closed_do_not_keep_anyone_in(
 
 
 async def test_a_failing_store_holds_nobody_and_its_row_comes_later(
-    service: VoiceService, store: FlakyStore, database: Database, clock: FakeClock, retries: ManualSleep
+    *,
+    service: VoiceService,
+    store: FlakyStore,
+    database: Database,
+    clock: FakeClock,
+    retries: ManualSleep,
+    recorder: Recorder,
 ) -> None:
     session_id = await join(service)
     clock.advance(2)
     store.broken = True
     summary = await service.end(session_id, EndReason.LEFT)
     assert summary.duration_ms == 2000
-    assert service.stats()["unwritten_ends"] == 1
+    assert recorder.unwritten_ends == 1
     with pytest.raises(SessionAlreadyEnded):
         await service.end(session_id, EndReason.LEFT)
     await retries.next()
     store.broken = False
     retries.wake()
-    await until(lambda: service.stats()["unwritten_ends"] == 0)
+    await until(lambda: recorder.unwritten_ends == 0)
     assert (await rows(database))[session_id]["end_reason"] == "left"
 
 

@@ -8,12 +8,13 @@ from datetime import timedelta
 import pytest
 
 from server.storage.database import Database
+from server.storage.timestamps import from_text
 from server.voice.events import ParticipantLeft
 from server.voice.participant import EndReason
 from server.voice.recorder import Recorder
 from server.voice.service import VoiceService
-from tests.voice.fakes import START, Events, FakeClock, FakeMedia, FlakyStore, ManualSleep, command
-from tests.voice.rows import rows
+from tests.voice.fakes import START, Events, FakeClock, FakeMedia, FlakyStore, ManualSleep, command, speak
+from tests.voice.rows import rows, spoken
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ async def test_silence_ends_a_stay_at_the_last_sign_of_life(
     service.signalling_attached(session_id)
     clock.advance(10)
     service.signalling_seen(session_id)
-    media.spoken_ms[session_id] = 4000
+    speak(service, clock, session_id, 4000)
     clock.advance(5)
     media.seen[session_id] = clock.monotonic() - 1.5
     service.judge()
@@ -89,20 +90,20 @@ async def test_an_open_websocket_alone_is_no_sign(service: VoiceService, session
 
 
 async def test_rows_are_marked_so_that_a_crash_costs_a_second(
-    *, service: VoiceService, session_id: str, clock: FakeClock, media: FakeMedia, database: Database, recorder: Recorder
+    *, service: VoiceService, session_id: str, clock: FakeClock, database: Database, recorder: Recorder
 ) -> None:
+    spoken_ms = 0
     for _ in range(10):
         clock.advance(0.5)
         service.media_connected(session_id)
-        media.spoken_ms[session_id] = media.spoken_ms.get(session_id, 0) + 300
+        spoken_ms += 300
+        speak(service, clock, session_id, 300)
         service.judge()
         await recorder.flush()
         row = (await rows(database))[session_id]
-        lost = media.spoken_ms[session_id] - row["speaking_ms"]
-        assert lost <= 300
-    mark = recorder.last_mark(session_id)
-    assert mark is not None
-    assert clock.now() - mark.last_seen <= timedelta(seconds=1)
+        assert await spoken(database, session_id) == spoken_ms
+        assert spoken_ms - row["speaking_ms"] <= 300
+        assert clock.now() - from_text(row["last_seen"]) <= timedelta(seconds=1)
 
 
 async def test_rounds_go_on_whatever_happens_in_one(

@@ -4,7 +4,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from server.voice.events import LevelsChanged, MediaStateChanged, SlotsChanged, SpeakingChanged
+from server.media.quality import Figures, QualityView
+from server.voice.events import (
+    LevelsChanged,
+    LevelsContradicted,
+    MediaStateChanged,
+    QualityMeasured,
+    SlotsChanged,
+    SpeakingChanged,
+)
 from server.voice.participant import EndReason
 from server.voice.service import VoiceService
 from tests.voice.fakes import Events, command
@@ -54,6 +62,17 @@ def test_who_is_muted_does_not_begin_to_speak_but_stops(service: VoiceService, a
     service.media_speaking(anna, True, 0.7)
     assert [event.speaking for event in events.of(SpeakingChanged)] == [True, False]
     assert not service.roster("lobby")[0].is_speaking
+
+
+def test_quality_and_findings_are_of_a_person(service: VoiceService, anna: str, events: Events) -> None:
+    view = QualityView("good", 3.9, Figures(rtt_ms=40.0, up_jitter_ms=1.0, up_loss_pct=2.0), is_news=True)
+    service.media_quality(anna, view)
+    service.media_quality("gone", view)
+    service.media_contradiction(anna, "loud_over_silence")
+    service.media_contradiction("gone", "loud_over_silence")
+    measured = QualityMeasured("lobby", anna, "anna", "good", 3.9, 40.0, 1.0, 2.0, None, None, is_news=True)
+    assert events.all == [measured, LevelsContradicted("lobby", anna, "anna", "loud_over_silence")]
+    assert (measured.jitter_ms, measured.loss_pct) == (1.0, 2.0)
 
 
 async def test_levels_go_to_their_own_room(service: VoiceService, anna: str, bert: str, events: Events) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from server.errors import SessionNotFound
-from server.voice.events import HandChanged, MuteChanged, ParticipantJoined
-from server.voice.participant import EndReason, ParticipantState
+from server.voice.events import ConnectionChanged, HandChanged, MuteChanged, ParticipantJoined
+from server.voice.participant import EndReason, MutedBy, ParticipantState
 from server.voice.service import VoiceService
 from tests.voice.fakes import Events, FakeMedia, command
 
@@ -25,7 +25,10 @@ def test_only_the_first_websocket_is_a_join(service: VoiceService, session_id: s
     assert service.signalling_attached(session_id) is True
     states.append(service.participant(session_id).state)
     assert states == [ParticipantState.CONNECTED, ParticipantState.DETACHED, ParticipantState.CONNECTED]
-    assert len(events.all) == 1
+    assert events.all[1:] == [
+        ConnectionChanged("lobby", session_id, "anna", False),
+        ConnectionChanged("lobby", session_id, "anna", True),
+    ]
 
 
 def test_a_newer_websocket_takes_over(service: VoiceService, session_id: str) -> None:
@@ -63,8 +66,8 @@ def test_self_mute(service: VoiceService, session_id: str, media: FakeMedia, eve
     assert media.muted == {session_id: False}
     assert not participant.is_speaking
     assert events.of(MuteChanged) == [
-        MuteChanged("lobby", session_id, "anna", True, "self"),
-        MuteChanged("lobby", session_id, "anna", False, "self"),
+        MuteChanged("lobby", session_id, "anna", True, MutedBy.SELF, frozenset({MutedBy.SELF})),
+        MuteChanged("lobby", session_id, "anna", False, MutedBy.SELF, frozenset()),
     ]
 
 

@@ -24,10 +24,10 @@ class MakeSite(Protocol):
 def static(tmp_path: Path) -> Path:
     """A folder of pages, small."""
     folder = tmp_path / "static"
-    for name in ("lib", "example"):
+    for name in ("lib", "example", "docs"):
         (folder / name).mkdir(parents=True)
     page = f"<!doctype html><title>page</title>{IMPORT_MAP_MARKER}<p>Grüße</p>"
-    for name in ("index.html", "admin.html", "example/index.html"):
+    for name in ("index.html", "admin.html", "example/index.html", "docs/index.html"):
         (folder / name).write_text(page, encoding="utf-8")
     (folder / "favicon.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>", encoding="utf-8")
     (folder / "lib" / "client.js").write_text("export {};", encoding="utf-8")

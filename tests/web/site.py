@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,20 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from server.config import Settings
 from server.signalling.hub import Hub
+from server.storage.actions import SqliteModerationStore
 from server.storage.database import Database
+from server.storage.lists import Lists
 from server.storage.sessions import SqliteSessionStore
+from server.storage.tokens import SqliteTokenStore
+from server.storage.tracking import TrackingStore
+from server.voice.moderator import Moderator
 from server.voice.service import VoiceService
 from server.web.auth import TokenService
 from server.web.deps import SocketTimings, WebDeps
 from server.web.routes import setup_routes
+from server.web.token_registry import TokenRegistry
 from tests.voice.fakes import FakeClock, FakeMedia, ManualSleep
+from tests.web.frames import check_frame
 
 PATIENCE_SECONDS = 5.0
 
@@ -44,6 +52,7 @@ class Socket:
         assert message.type is WSMsgType.TEXT, message
         answer = json.loads(message.data)
         assert isinstance(answer, dict)
+        check_frame(answer)
         return answer
 
     async def until(self, type_name: str) -> dict[str, Any]:
@@ -94,6 +103,8 @@ class Site:
     client: TestClient[web.Request, web.Application]
     settings: Settings
     service: WatchedService
+    moderation: Moderator
+    registry: TokenRegistry
     media: FakeMedia
     clock: FakeClock
     hub: Hub
@@ -189,13 +200,33 @@ async def running_site(settings: Settings, static: Path, vendor: Path, **changes
         service.subscribe(hub)
         await service.start()
         stack.push_async_callback(service.close)
-        tokens = TokenService(settings, clock)
+        moderation = Moderator(
+            service.discipline,
+            SqliteModerationStore(database),
+            clock,
+            worlds=settings.worlds,
+            kick_for=timedelta(minutes=settings.kick_minutes),
+            mute_for=timedelta(hours=settings.mute_hours),
+        )
+        stack.push_async_callback(moderation.close)
+        registry = TokenRegistry(SqliteTokenStore(database))
+
+        async def close_what_it_opened(credential: str) -> None:
+            hub.close_credential(credential)
+            await moderation.end_of_token(credential)
+
+        registry.subscribe(close_what_it_opened)
+        tokens = TokenService(settings, clock, revocations=registry, api_tokens=registry)
         known: dict[str, Any] = {
             "settings": settings,
             "service": service,
+            "moderation": moderation,
             "tokens": tokens,
             "hub": hub,
+            "tracking": TrackingStore(database, now=clock.now),
+            "lists": Lists(database, now=clock.now),
             "store_health": answered,
+            "ledger": lambda: {"status": "ok", "spooled": 0, "dropped": 0},
             "media_stats": lambda: {"port": 50000, "transports": 0},
             "media_alive": lambda: True,
             "clock": clock,
@@ -207,4 +238,4 @@ async def running_site(settings: Settings, static: Path, vendor: Path, **changes
         setup_routes(app, WebDeps(**{**known, **changes}))
         client = await stack.enter_async_context(TestClient(TestServer(app)))
         sockets = await stack.enter_async_context(AsyncExitStack())
-        yield Site(client, settings, service, media, clock, hub, tokens, database, sockets)
+        yield Site(client, settings, service, moderation, registry, media, clock, hub, tokens, database, sockets)

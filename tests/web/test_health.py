@@ -23,7 +23,9 @@ async def test_a_server_that_is_well(site: Site, path: str) -> None:
         "status": "ok",
         "version": resources.version(),
         "database": "connected",
+        "ledger": {"status": "ok", "spooled": 0, "dropped": 0},
         "media": {"status": "ok", "port": 50000, "transports": 0},
+        "load": {},
         "timestamp": "2026-02-13T17:30:00.123Z",
     }
 

@@ -15,6 +15,7 @@ from server.errors import Banned, RateLimited
 from server.voice.participant import EndReason
 from server.voice.ports import JoinCommand, JoinResult
 from server.web.auth import Identity
+from tests.voice.fakes import speak
 from tests.web.conftest import MakeSite
 from tests.web.site import Site, bearer, voice_join
 
@@ -211,7 +212,7 @@ async def test_a_session_token_joins_nothing(site: Site) -> None:
 async def test_leaving_reports_what_the_stay_amounted_to(site: Site) -> None:
     socket, joined = await site.enter()
     site.clock.advance(61.5)
-    site.media.spoken_ms[joined["session_id"]] = 12_499
+    speak(site.service, site.clock, joined["session_id"], 12_499)
     answer = await site.post("/api/voice/leave", {"session_id": joined["session_id"]}, bearer(joined["session_token"]))
     assert await answer.json() == {
         "success": True,

@@ -228,6 +228,28 @@ async def test_a_lost_socket_only_detaches_and_the_next_one_resumes(site: Site) 
     assert await anna.settled() == []
 
 
+async def test_a_page_that_goes_away_leaves_even_if_its_beacon_is_lost(site: Site) -> None:
+    anna, _ = await site.enter("anna")
+    ben, joined = await site.enter("ben")
+    await anna.settled()
+    await ben.raw.close(code=1001)
+    left = await anna.next()
+    assert (left["type"], left["sessionId"], left["reason"]) == ("voice_leave", joined["session_id"], "left")
+
+
+async def test_a_page_that_goes_away_after_it_was_replaced_or_has_left_takes_nobody_along(site: Site) -> None:
+    older, joined = await site.enter("anna")
+    newer = await site.socket()
+    assert (await newer.ask(voice_join(joined)))["resumed"] is True
+    await older.raw.close(code=1001)
+    assert (await newer.ask({"type": "ping"}))["type"] == "pong"
+    assert site.service.participant(joined["session_id"]).state is ParticipantState.CONNECTED
+    stranger = await site.socket()
+    await stranger.raw.close(code=1001)
+    await site.service.end(joined["session_id"], EndReason.LEFT)
+    await newer.raw.close(code=1001)
+
+
 async def test_a_newer_connection_replaces_the_older_one(site: Site) -> None:
     older, joined = await site.enter("anna")
     newer = await site.socket()
