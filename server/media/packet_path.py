@@ -15,7 +15,7 @@ from cffi import FFI
 
 from .consumer import Consumer, FanOut
 from .dtls_srtp import SRTP_OK, int_pointer, srtp_protect, srtp_unprotect, srtp_unprotect_rtcp, void_pointer
-from .producer import Numbered, Producer, Silence
+from .producer import KEPT, NOT_SILENT, Numbered, Producer
 from .rtcp import Control, parse_control
 from .rtp import FIXED_HEADER, FIXED_HEADER_BYTES, opus_duration, read_packet
 from .udp import RX_BATCH, RX_STRIDE, TX_BATCH, TX_STRIDE, UdpSocket
@@ -121,10 +121,10 @@ class PacketPath:
             return True
         body = packet[start:end]
         self._measure(producer, numbered, level, body)
-        if silence is Silence.KEPT:
+        if silence is KEPT:
             counters.suppressed += 1
             return True
-        if silence is Silence.NONE:
+        if silence is NOT_SILENT:
             payload = bytes(body)
             marker = MARKER if numbered[3] else kind & MARKER
         else:

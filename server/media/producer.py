@@ -58,6 +58,11 @@ class Tap(Protocol):
         """One that was numbered, in the order in which they come; `level` is what it claims, in -dBov."""
 
 
+# By names of the module: for each packet, looking a member up in its class costs more than all that is done with it.
+NOT_SILENT: Final = Silence.NONE
+COMFORT: Final = Silence.COMFORT
+KEPT: Final = Silence.KEPT
+
 HeldPacket = tuple[int, int, int, bytes]
 """A packet that was sent on: its number, its time, its marker bit, its payload."""
 
@@ -175,15 +180,15 @@ class Producer:
         """What to do with a packet of this level (None: it does not say)."""
         if level != SILENT_LEVEL:
             self._sounded_at = self._comfort_due = now
-            return Silence.NONE
+            return NOT_SILENT
         if now - self._sounded_at < SILENCE_HANGOVER_SECONDS:
-            return Silence.NONE
+            return NOT_SILENT
         if now < self._comfort_due:
-            return Silence.KEPT
+            return KEPT
         self._comfort_due = now + COMFORT_INTERVAL_SECONDS
-        return Silence.COMFORT
+        return COMFORT
 
-    def number(self, ssrc: int, sequence: int, timestamp: int, now: float, silence: Silence = Silence.NONE) -> Numbered | None:
+    def number(self, ssrc: int, sequence: int, timestamp: int, now: float, silence: Silence = NOT_SILENT) -> Numbered | None:
         """Number a packet that passed authentication; the arguments are its header's. None for one that must be dropped.
 
         One that is KEPT uses up no number, so that receivers see no hole; its time counts all the same.
@@ -192,7 +197,7 @@ class Producer:
             if self._ssrc is not None and now - self._last_arrival < SSRC_TAKEOVER_SECONDS:
                 return None
             self._ssrc, self._rebase = ssrc, True
-        kept = silence is Silence.KEPT
+        kept = silence is KEPT
         if self._rebase:
             return self._begin_run(sequence, timestamp, now, kept=kept)
         step = (sequence - self._raw_sequence) & 0xFFFF
@@ -208,19 +213,19 @@ class Producer:
             return self._begin_run(sequence, timestamp, now, kept=kept)
         self.last_timestamp += ticks
         self._raw_sequence, self._raw_timestamp, self._last_arrival = sequence, timestamp, now
-        if silence is not Silence.NONE or self._was_silent:
+        if silence is not NOT_SILENT or self._was_silent:
             return self._number_silence(silence, step)
         self.last_sequence += step
         return self.last_sequence, self.last_timestamp, False, False
 
     def _number_silence(self, silence: Silence, step: int) -> Numbered:
         """In silence, where what is lost leaves no hole, and at its end, where it does: a word may begin with it."""
-        resumes = silence is Silence.NONE
+        resumes = silence is NOT_SILENT
         self._was_silent = not resumes
         self._run_start = self.last_sequence + 1
         if resumes:
             self.last_sequence += step
-        elif silence is Silence.COMFORT:
+        elif silence is COMFORT:
             self.last_sequence += 1
             self._run_start += 1
         return self.last_sequence, self.last_timestamp, False, resumes
