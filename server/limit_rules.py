@@ -36,7 +36,7 @@ KINDS: Final[Mapping[str, str]] = MappingProxyType(
 
 DEFAULT_RULES: Final = (
     "guest=120/60s,join=60/60s,join_api=12000/60s,read=1200/60s,read_api=12000/60s,report=20/60s,report_api=1200/60s,"
-    "action=300/60s,action_api=6000/60s,admin=6000/60s,refused=300/60s,socket=1200/60s,message=1000/10s"
+    "action=300/60s,action_api=6000/60s,admin=6000/60s,refused=300/60s,socket=1200/60s,message=600/10s"
 )
 """More than any community needs, a hundred people behind one address included; less than would be felt in a call."""
 

@@ -10,8 +10,9 @@ from aiohttp import hdrs, web
 from aiohttp.http import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
-from server.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, PayloadTooLarge, VoiceError
+from server.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, PayloadTooLarge, ServerAtCapacity, VoiceError
 from server.protocol import MAX_FRAME_BYTES
+from server.voice.ports import StoreBusy
 from server.web.answers import error_answer
 from server.web.deps import DEPS
 
@@ -31,6 +32,7 @@ _SECURITY_HEADERS: Final = (
 _SERVER_NAME: Final = "Weltenstimme"
 _ALLOWED_HEADERS: Final = "Authorization, Content-Type, Accept-Language"
 _EXPOSED_HEADERS: Final = "Retry-After, Allow"
+BUSY_RETRY_AFTER_SECONDS: Final = 1
 _PREFLIGHT_SECONDS: Final = "7200"
 """As long as Chromium keeps one."""
 
@@ -63,6 +65,8 @@ def error_middleware(endpoints: Iterable[str]) -> Middleware:
             if problem.status < 400:
                 raise
             return error_answer(request, _translate(problem, available))
+        except StoreBusy:
+            return error_answer(request, ServerAtCapacity(retry_after=BUSY_RETRY_AFTER_SECONDS))
         except Exception:
             logger.exception("%s %s failed", request.method, request.match_info.route.resource or "an unknown route")
             return error_answer(request, InternalError())

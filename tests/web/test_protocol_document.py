@@ -11,31 +11,24 @@ import pytest
 from pydantic import BaseModel
 
 from server import errors
-from server.protocol import MAX_FRAME_BYTES, CloseCode, rest
+from server.protocol import MAX_FRAME_BYTES, CloseCode, admin, rest
 from server.protocol import fields as limits
 from server.protocol.client_messages import ClientMessage, RelayedMessage
 from server.protocol.server_messages import SERVER_MESSAGES, ErrorMessage, ServerMessage
 from server.signalling import outbox
 from server.voice.participant import EndReason
+from server.web.contract import Access, Document
 from server.web.deps import SocketTimings
-from server.web.routes import endpoints
+from server.web.routes import API_ROUTES, endpoints
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 
-ANSWERS: dict[str, type[BaseModel]] = {
-    "POST /api/auth/guest": rest.GuestAnswer,
-    "POST /api/voice/join": rest.JoinAnswer,
-    "POST /api/voice/leave": rest.LeaveAnswer,
-    "GET /api/voice/rooms/{world}": rest.RoomsAnswer,
-    "GET /api/voice/participants/{room_id}": rest.ParticipantsAnswer,
-    "GET /api/config": rest.ConfigAnswer,
-    "GET /api/health": rest.HealthAnswer,
+ROUTES = {f"{route.method} {route.path}": route for route in API_ROUTES}
+ANSWERS = {
+    name: route.answer for name, route in ROUTES.items() if not isinstance(route.answer, Document) and name != "GET /health"
 }
-REQUESTS: dict[str, type[BaseModel]] = {
-    "POST /api/auth/guest": rest.GuestRequest,
-    "POST /api/voice/join": rest.JoinRequest,
-    "POST /api/voice/leave": rest.LeaveRequest,
-}
+REQUESTS = {name: route.body for name, route in ROUTES.items() if route.body is not None}
+QUERIES = {name: route.query for name, route in ROUTES.items() if route.query is not None}
 
 
 def sections() -> dict[str, str]:
@@ -97,6 +90,25 @@ def test_every_field_of_a_body_is_named(route: str) -> None:
     assert set(REQUESTS[route].model_fields) <= names(sections()[route])
 
 
+@pytest.mark.parametrize("route", QUERIES)
+def test_every_parameter_of_a_list_is_named(route: str) -> None:
+    assert {field.alias or name for name, field in QUERIES[route].model_fields.items()} <= names(sections()[route])
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_route_says_who_may_call(route: str) -> None:
+    who = {
+        Access.OPEN: "pen to everybody",
+        Access.TOKEN: "token",
+        Access.PERSON: "API or user token",
+        Access.LEAVER: "API token, the user's own token, or the session's own",
+        Access.MODERATOR: "API token, or the user token of a moderator or admin",
+        Access.OPERATOR: "API token, or that of an admin",
+    }[ROUTES[route].access]
+    if route != "GET /health":
+        assert who in " ".join(sections()[route].split())
+
+
 def test_errors_are_those_of_the_code() -> None:
     documented = {(int(status), error.strip("`")) for status, error, *_ in table("status")}
     assert documented == {(error.status, error.error) for error in concrete(errors.VoiceError)}
@@ -146,6 +158,7 @@ def test_numbers_are_those_of_the_code() -> None:
         f"`requestId` of at most {limits.MAX_REQUEST_ID_CHARS} characters",
         f"within {timings.first_message:g} s",
         f"nothing for {timings.ping:g} s and drops it after {timings.ping:g} s more",
+        f"1 to {admin.MAX_LIMIT}, {admin.DEFAULT_LIMIT} where it is not given",
         f"({outbox.MAX_FRAMES} messages, {outbox.MAX_BYTES // 1024**2} MiB)",
     ):
         assert fact in text
