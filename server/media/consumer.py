@@ -27,15 +27,9 @@ class Destination(NamedTuple):
     pointer: int
 
 
-class FanOut(NamedTuple):
-    """What the packet path needs for one receiver of one producer."""
-
-    context: Any
-    payload_type: int
-    sequence_offset: int
-    timestamp_offset: int
-    ssrc: int
-    pointer: int
+FanOut = tuple[Any, int, int, int, int, int]
+"""What the packet path needs for one receiver of one producer: libsrtp's context, payload type, sequence offset, timestamp
+offset, SSRC, and the address of the receiver's sockaddr. A plain tuple: it is taken apart much faster than a named one."""
 
 
 class Consumer:
@@ -109,7 +103,7 @@ class Consumer:
             replayed = [len(payload) for *_, payload in producer.history] if from_history else []
             self._sent_packets -= producer.sent_packets - len(replayed)
             self._sent_octets -= producer.sent_octets - sum(replayed)
-        producer.fan_out[self] = FanOut(
+        producer.fan_out[self] = (
             destination.context,
             self.payload_type,
             self._sequence_offset & 0xFFFF,

@@ -203,6 +203,7 @@ class PacketPath:
         self._pending = position
 
     def _send_one(self, entry: FanOut, sequence: int, timestamp: int, marker: int, payload: bytes) -> None:
+        context, payload_type, sequence_offset, timestamp_offset, ssrc, address = entry
         if self._pending == TX_BATCH:
             self.flush()
         position = self._pending
@@ -210,15 +211,15 @@ class PacketPath:
             self._tx,
             position * TX_STRIDE,
             VERSION_2,
-            marker | entry.payload_type,
-            (sequence + entry.sequence_offset) & SEQUENCE_MASK,
-            (timestamp + entry.timestamp_offset) & TIMESTAMP_MASK,
-            entry.ssrc,
+            marker | payload_type,
+            (sequence + sequence_offset) & SEQUENCE_MASK,
+            (timestamp + timestamp_offset) & TIMESTAMP_MASK,
+            ssrc,
             payload,
         )
         self._tx_lengths[2 * position + 1] = FIXED_HEADER_BYTES + len(payload)
-        if srtp_protect(entry.context, self._tx_pointers[position], self._tx_length_pointers[position]) == SRTP_OK:
-            self._tx_names[position * self._tx_name_step] = entry.pointer
+        if srtp_protect(context, self._tx_pointers[position], self._tx_length_pointers[position]) == SRTP_OK:
+            self._tx_names[position * self._tx_name_step] = address
             self._pending = position + 1
         else:
             self.counters.dropped += 1

@@ -243,9 +243,10 @@ def test_what_libsrtp_refuses_to_protect_is_counted_and_costs_nobody_else_their_
     slot = desk.listen(1)
     desk.listen(2)
     desk.put(rtp(1))
-    desk.producer.fan_out[slot] = desk.producer.fan_out[slot]._replace(sequence_offset=10_000)
+    context, payload_type, _, *rest = desk.producer.fan_out[slot]
+    desk.producer.fan_out[slot] = (context, payload_type, 10_000, *rest)
     desk.put(rtp(2))
-    desk.producer.fan_out[slot] = desk.producer.fan_out[slot]._replace(sequence_offset=5_000)  # far behind libsrtp's window
+    desk.producer.fan_out[slot] = (context, payload_type, 5_000, *rest)  # far behind libsrtp's window
     for n in (3, 5, 4):
         desk.put(rtp(n))
     assert desk.path.counters.dropped == 3
