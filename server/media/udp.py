@@ -11,6 +11,7 @@ makes one from text.
 
 from __future__ import annotations
 
+import abc
 import errno
 import ipaddress
 import logging
@@ -97,7 +98,7 @@ class SocketAddress:
         return f"SocketAddress(port={self.port})"  # no address in logs
 
 
-class UdpSocket:
+class UdpSocket(abc.ABC):
     """Buffers and addresses; the two system calls are the subclass's.
 
     Receiving: `receive()` returns how many datagrams came; datagram `i` stands in `rx[i * RX_STRIDE:]`, its length is
@@ -183,13 +184,13 @@ class UdpSocket:
 
     # datagrams
 
+    @abc.abstractmethod
     def receive(self) -> int:
         """Read what is there, up to `RX_BATCH` datagrams. 0 when there is nothing."""
-        raise NotImplementedError  # pragma: no cover
 
+    @abc.abstractmethod
     def _send(self, start: int, count: int) -> int:
         """Send datagrams `start` … `count` - 1; returns how many were taken. Raises OSError when the first one is refused."""
-        raise NotImplementedError  # pragma: no cover
 
     def flush(self, count: int) -> None:
         """Send the first `count` datagrams of the batch. What the kernel does not take is lost, and counted: late audio helps
